@@ -1,0 +1,155 @@
+"""Finds platforms by name or path and builds the facts from their description."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+from usim.errors import PlatformError
+from usim.formatting import format_address, format_bytes
+from usim.platforms.description import Description, Key, merge, read_description, shown_path
+from usim.platforms.facts import Cache, Core, Fact, FlashInterface, Platform
+from usim.platforms.layout import make_regions, place_sections
+from usim.platforms.schema import CacheSpec, CoreSpec, PlatformSpec, parse
+from usim.resources import data_folder
+
+_FILE_NAME = "platform.yaml"
+
+
+def platform_names() -> list[str]:
+    """The names of the platforms that come with usim."""
+    return sorted(file.parent.name for file in data_folder("platforms").glob(f"*/{_FILE_NAME}"))
+
+
+def load_platform(name_or_path: str | Path) -> Platform:
+    """Read and check a platform, given by name or by the path of its folder or YAML file."""
+    file = _find(name_or_path, data_folder("platforms"))
+    description, chain = _read_chain(file)
+    spec = parse(description)
+    regions = make_regions(spec.memory.regions, description)
+    # The file's order decides the layout, not the schema's.
+    extents = {name: getattr(spec.sections, name) for name in description.values["sections"]}
+    return Platform(
+        name=file.parent.name,
+        title=spec.title,
+        core=_core(spec.core),
+        clock_hz=spec.clock.hz,
+        flash=FlashInterface(
+            spec.memory.flash_interface.wait_states,
+            spec.memory.flash_interface.row_bytes,
+            spec.memory.flash_interface.art_lines,
+        ),
+        regions=regions,
+        placed_sections=place_sections(extents, regions, description),
+        facts=_facts(spec),
+        folder=file.parent,
+        repl_path=_find_repl(chain),
+    )
+
+
+def _find(name_or_path: str | Path, folder: Path) -> Path:
+    path = Path(name_or_path)
+    if isinstance(name_or_path, Path) or len(path.parts) > 1 or path.suffix in (".yaml", ".yml"):
+        file = path / _FILE_NAME if path.is_dir() else path
+        if not file.is_file():
+            raise PlatformError(
+                f"no platform description at {shown_path(file)}", file=file, line=None, key=None
+            )
+        return file.resolve()
+    file = folder / name_or_path / _FILE_NAME
+    if not name_or_path or not file.is_file():
+        raise _unknown(name_or_path)
+    return file
+
+
+def _unknown(name: str) -> PlatformError:
+    names = platform_names()
+    near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
+    hint = f"nearest: {', '.join(near)}" if near else f"known: {', '.join(names)}"
+    return PlatformError(
+        f"unknown platform {name!r} ({hint}); see `usim platforms list`",
+        file=None,
+        line=None,
+        key=name,
+    )
+
+
+def _read_chain(file: Path) -> tuple[Description, list[Path]]:
+    """The description with all it extends merged in, and the files, the most special first."""
+    description = read_description(file)
+    chain = [file]
+    key: Key = ("extends",)
+    while isinstance(base_name := description.values.get("extends"), str):
+        # A sibling folder first, so that a copied folder of platforms stays complete.
+        base = chain[-1].parent.parent / base_name / _FILE_NAME
+        if not base.is_file():
+            base = data_folder("platforms") / base_name / _FILE_NAME
+        if not base.is_file():
+            description.fail(key, f"{_unknown(base_name)}")
+        if base in chain:
+            description.fail(key, f"{base_name} extends this platform in turn")
+        base_description = read_description(base)
+        next_base = base_description.values.get("extends")
+        description = merge(base_description, description)
+        description.values["extends"] = next_base
+        chain.append(base)
+    return description, chain
+
+
+def _find_repl(chain: list[Path]) -> Path:
+    candidates = [file.parent / f"{file.parent.name}.repl" for file in chain]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise PlatformError(
+        f"no Renode platform file {shown_path(candidates[0])}; put one beside {_FILE_NAME}",
+        file=candidates[0],
+        line=None,
+        key=None,
+    )
+
+
+def _core(spec: CoreSpec) -> Core:
+    return Core(
+        name=spec.name,
+        architecture=spec.architecture,
+        fpu=spec.fpu.unit if spec.fpu else None,
+        float_abi=spec.fpu.float_abi if spec.fpu else "soft",
+        mpu_regions=spec.mpu.regions,
+        icache=_cache(spec.icache),
+        dcache=_cache(spec.dcache),
+    )
+
+
+def _cache(spec: CacheSpec | None) -> Cache | None:
+    return Cache(spec.size, spec.ways, spec.line_bytes) if spec else None
+
+
+def _facts(spec: PlatformSpec) -> tuple[Fact, ...]:
+    core, flash = spec.core, spec.memory.flash_interface
+    rows: list[tuple[str, str, Any]] = [
+        ("core", f"{core.name} ({core.architecture})", core),
+        ("clock", f"{spec.clock.hz / 1e6:g} MHz", spec.clock),
+        ("FPU", f"{core.fpu.unit}, {core.fpu.float_abi} float ABI" if core.fpu else "", core.fpu),
+        ("MPU", f"{core.mpu.regions} regions", core.mpu),
+        ("I-cache", _cache_text(core.icache), core.icache),
+        ("D-cache", _cache_text(core.dcache), core.dcache),
+        (
+            "flash reads",
+            f"{flash.wait_states} wait states, rows of {flash.row_bytes} bytes, "
+            f"{flash.art_lines} ART lines",
+            flash,
+        ),
+    ]
+    rows += [
+        (name, f"{format_bytes(region.size)} at {format_address(region.base)}", region)
+        for name, region in spec.memory.regions.items()
+    ]
+    return tuple(Fact(subject, value, of.source) for subject, value, of in rows if of is not None)
+
+
+def _cache_text(spec: CacheSpec | None) -> str:
+    if spec is None:
+        return ""
+    return f"{format_bytes(spec.size)}, {spec.ways} ways, {spec.line_bytes}-byte lines"
