@@ -13,8 +13,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from usim.errors import PlatformError
-from usim.repl_text import LogicalLine, block_end, fail_at, logical_lines, split_statements
+from usim.description_files import read_text
+from usim.repl_text import LogicalLine, block_end, logical_lines, split_statements
 
 Value = int | str | bool | float
 
@@ -103,7 +103,7 @@ def _read_into(
     current: _Draft | None = None
     # Whether the line above may have an indented block below it.
     block_allowed = False
-    for line in logical_lines(path, _read_text(path)):
+    for line in logical_lines(path, read_text(path)):
         if line.depth == 0:
             block_allowed = False
             current = None
@@ -132,20 +132,6 @@ def _include(
     if not target.is_file():
         line.fail(f"no file {using[1]} beside this one to include")
     _read_into(drafts, target, prefix + (using[2] or ""), including)
-
-
-def _read_text(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise PlatformError(
-            f"cannot read {path}: {error.strerror}", file=path, line=None, key=None
-        ) from error
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        fail_at(path, line, f"not UTF-8: byte {content[error.start]:#04x}; save the file as UTF-8")
 
 
 def _read_entry(drafts: dict[str, _Draft], line: LogicalLine, prefix: str) -> _Draft:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-from usim.errors import PlatformError
+from usim.description_files import fail_at
 
 _CLOSERS = {"{": "}", "[": "]", "(": ")"}
 _INDENT = 4
@@ -29,11 +29,6 @@ class LogicalLine:
     def inside(self, text: str) -> LogicalLine:
         """A statement written inside this line's braces."""
         return LogicalLine(self.file, self.number, self.depth + 1, text)
-
-
-def fail_at(file: Path, line: int, problem: str) -> NoReturn:
-    """Refuse a line of a platform file."""
-    raise PlatformError(f"{file}:{line}: {problem}", file=file, line=line, key=None)
 
 
 def logical_lines(file: Path, text: str) -> list[LogicalLine]:
@@ -64,9 +59,9 @@ def string_end(text: str, start: int) -> int | None:
         end = text.find("'''", start + 3)
         return end + 3 if end >= 0 else None
     position = start + 1
-    while position < len(text) and text[position] != '"':
+    while position < len(text) and text[position] not in '"\n':
         position += 2 if text[position] == "\\" else 1
-    return position + 1 if position < len(text) else None
+    return position + 1 if text[position : position + 1] == '"' else None
 
 
 def block_end(text: str) -> int:

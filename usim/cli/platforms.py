@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from usim.description_files import shown_path
 from usim.formatting import format_address, format_bytes
 from usim.report.console import make_console, make_table
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from usim.platforms import Platform, Region
+    from usim.platforms import Extent, Platform, Region
 
 
 @click.group()
@@ -53,7 +54,7 @@ def show_platform(name: str) -> None:
     platform = load_platform(name)
     console = make_console()
     console.print(f"{platform.name}: {platform.title}")
-    console.print(f"described in {platform.folder / 'platform.yaml'}\n")
+    console.print(f"described in {shown_path(platform.folder / 'platform.yaml')}\n")
     console.print(_facts_table(platform))
     console.print()
     console.print(_memory_table(platform))
@@ -96,32 +97,35 @@ def _facts_table(platform: Platform) -> Table:
 
 
 def _memory_table(platform: Platform) -> Table:
-    table = make_table("Memory map", "region", "section", "from", "to", "size", numeric=("size",))
+    columns = ("region", "section", "from", "to", "size", "free")
+    table = make_table("Memory map", *columns, numeric=("size", "free"))
     for region in sorted(platform.regions, key=lambda region: region.base):
         note = f"(also {region.alias_of})" if region.alias_of else f"({region.kind})"
-        _add_range(table, (region.name, note), region.base, region.size_bytes)
-        for section, base, size_bytes in _occupants(platform, region):
-            _add_range(table, ("", section), base, size_bytes)
+        free = format_bytes(_free_bytes(platform, region))
+        table.add_row(region.name, note, *_range_cells(region), free)
+        for name, extent in _occupants(platform, region):
+            table.add_row("", name, *_range_cells(extent), "")
     return table
 
 
-def _add_range(table: Table, labels: tuple[str, str], base: int, size_bytes: int) -> None:
-    first, last = format_address(base), format_address(base + size_bytes - 1)
-    table.add_row(*labels, first, last, format_bytes(size_bytes))
+def _range_cells(piece: Region | Extent) -> tuple[str, str, str]:
+    return format_address(piece.base), format_address(piece.end - 1), format_bytes(piece.size_bytes)
 
 
-def _occupants(platform: Platform, region: Region) -> list[tuple[str, int, int]]:
-    """The sections in a region by address, and the free bytes at its end."""
-    rows = sorted(
-        (
-            (name, extent.base, extent.size_bytes)
-            for name, section in platform.sections.items()
-            for extent in section.extents
-            if extent.region == region.name
-        ),
-        key=lambda row: row[1],
-    )
-    end = rows[-1][1] + rows[-1][2] if rows else region.base
-    if end < region.end and region.alias_of is None:
-        rows.append(("free", end, region.end - end))
-    return rows
+def _occupants(platform: Platform, region: Region) -> list[tuple[str, Extent]]:
+    """The sections in a region, by address."""
+    found = [
+        (name, extent)
+        for name, section in platform.sections.items()
+        for extent in section.extents
+        if extent.region == region.name
+    ]
+    return sorted(found, key=lambda row: row[1].base)
+
+
+def _free_bytes(platform: Platform, region: Region) -> int:
+    """What no section has of a region's memory, at whichever of its addresses."""
+    memory = region.alias_of or region.name
+    names = {other.name for other in platform.regions if memory in (other.name, other.alias_of)}
+    extents = (extent for section in platform.sections.values() for extent in section.extents)
+    return region.size_bytes - sum(e.size_bytes for e in extents if e.region in names)

@@ -58,10 +58,19 @@ def _check_core(platform: Platform, machine: PlatformFile) -> list[str]:
     cores = machine.of_type("CPU.CortexM")
     if len(cores) != 1:
         return [f"{len(cores)} CPU.CortexM in the .repl, 1 expected"]
+    differences = []
     core_type = cores[0].properties.get("cpuType")
-    if core_type == platform.core.name:
-        return []
-    return [f"core {platform.core.name} in the YAML, cpuType {core_type} in the .repl"]
+    if core_type != platform.core.name:
+        differences.append(
+            f"core {platform.core.name} in the YAML, cpuType {core_type} in the .repl"
+        )
+    mpu_regions = cores[0].properties.get("numberOfMPURegions")
+    if mpu_regions != platform.core.mpu_regions:
+        differences.append(
+            f"{platform.core.mpu_regions} MPU regions in the YAML, "
+            f"numberOfMPURegions {mpu_regions} in the .repl"
+        )
+    return differences
 
 
 def _check_cycle_counter(platform: Platform, machine: PlatformFile) -> list[str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
+from usim.description_files import shown_path
 from usim.errors import PlatformError
 from usim.formatting import format_address, format_bytes
-from usim.platforms.description import Description, Key, merge, read_description, shown_path
+from usim.platforms.description import Description, merge, read_description
 from usim.platforms.facts import Cache, Core, Fact, FlashInterface, Platform
 from usim.platforms.layout import make_regions, place_sections
 from usim.platforms.schema import CacheSpec, CoreSpec, PlatformSpec, parse
@@ -77,24 +79,20 @@ def _unknown(name: str) -> PlatformError:
 
 def _read_chain(file: Path) -> tuple[Description, list[Path]]:
     """The description with all it extends merged in, and the files, the most special first."""
-    description = read_description(file)
-    chain = [file]
-    key: Key = ("extends",)
-    while isinstance(base_name := description.values.get("extends"), str):
+    files = [file]
+    merging = [read_description(file)]
+    while isinstance(base_name := merging[-1].values.get("extends"), str):
         # A sibling folder first, so that a copied folder of platforms stays complete.
-        base = chain[-1].parent.parent / base_name / _FILE_NAME
-        if not base.is_file():
-            base = data_folder("platforms") / base_name / _FILE_NAME
-        if not base.is_file():
-            description.fail(key, f"{_unknown(base_name)}")
-        if base in chain:
-            description.fail(key, f"{base_name} extends this platform in turn")
-        base_description = read_description(base)
-        next_base = base_description.values.get("extends")
-        description = merge(base_description, description)
-        description.values["extends"] = next_base
-        chain.append(base)
-    return description, chain
+        folders = (files[-1].parent.parent, data_folder("platforms"))
+        candidates = [folder / base_name / _FILE_NAME for folder in folders]
+        base = next((candidate for candidate in candidates if candidate.is_file()), None)
+        if base is None:
+            merging[-1].fail(("extends",), str(_unknown(base_name)))
+        if base in files:
+            merging[-1].fail(("extends",), f"{base_name} extends this platform in turn")
+        files.append(base)
+        merging.append(read_description(base))
+    return reduce(merge, reversed(merging)), files
 
 
 def _find_repl(chain: list[Path]) -> Path:

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from usim.errors import PlatformError
+from usim.description_files import fail_at, read_text
 
 Key = tuple[str | int, ...]
 
@@ -51,23 +51,9 @@ def key_text(key: Key) -> str:
     return text
 
 
-def shown_path(file: Path) -> str:
-    """The path as a user would type it: relative where it lies below the working directory."""
-    try:
-        return str(file.resolve().relative_to(Path.cwd()))
-    except ValueError:
-        return str(file)
-
-
-def fail_at(file: Path, line: int, problem: str, **attributes: Any) -> NoReturn:  # noqa: ANN401
-    """Refuse a line of a file."""
-    attributes.setdefault("key", None)
-    raise PlatformError(f"{shown_path(file)}:{line}: {problem}", file=file, line=line, **attributes)
-
-
 def read_description(file: Path) -> Description:
     """Read one YAML file."""
-    text = _read_text(file)
+    text = read_text(file)
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -117,20 +103,6 @@ def _merge_mapping(
             {place: at for place, at in change.places.items() if place[: len(here)] == here}
         )
     return merged
-
-
-def _read_text(file: Path) -> str:
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise PlatformError(
-            f"cannot read {shown_path(file)}: {error.strerror}", file=file, line=None, key=None
-        ) from error
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        fail_at(file, line, f"not UTF-8: byte {content[error.start]:#04x}; save the file as UTF-8")
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ import re
 from types import UnionType
 from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from usim.platforms.description import Description, Key
@@ -24,12 +24,12 @@ def _parse_size(value: object) -> int:
         match = _SIZE_PATTERN.fullmatch(value.strip().lower()) if isinstance(value, str) else None
         if match is None or match[2] not in _UNITS:
             raise PydanticCustomError(
-                "size", '{value} is not a size; write bytes or "16 KiB"', {"value": repr(value)}
+                "usim", '{value} is not a size; write bytes or "16 KiB"', {"value": repr(value)}
             )
         size_bytes = int(match[1]) * _UNITS[match[2]]
     if size_bytes <= 0 or size_bytes % SECTION_ALIGNMENT:
         raise PydanticCustomError(
-            "size",
+            "usim",
             "{value} is not a positive multiple of {alignment} bytes",
             {"value": repr(value), "alignment": SECTION_ALIGNMENT},
         )
@@ -74,6 +74,17 @@ class CacheSpec(_Strict):
     ways: Positive
     line_bytes: Positive
     source: Text
+
+    @model_validator(mode="after")
+    def _has_whole_sets(self) -> CacheSpec:
+        sets, left = divmod(self.size, self.ways * self.line_bytes)
+        if left or sets & (sets - 1):
+            raise PydanticCustomError(
+                "usim",
+                "{size} bytes in {ways} ways of {line}-byte lines is not a power of two of sets",
+                {"size": self.size, "ways": self.ways, "line": self.line_bytes},
+            )
+        return self
 
 
 class CoreSpec(_Strict):
@@ -175,7 +186,7 @@ def _problem(detail: ErrorDetails) -> str:
         return "missing key"
     if detail["type"] == "extra_forbidden":
         return f"unknown key (known: {', '.join(_known_keys(detail['loc'][:-1]))})"
-    if detail["type"] == "size":
+    if detail["type"] == "usim":
         return detail["msg"]
     return f"{detail['input']!r}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
+from rich.segment import Segment
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -39,7 +40,13 @@ class _AdaptiveTable(Table):
     """Draws rules in a terminal, and bare aligned columns elsewhere."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        self.box = box.SIMPLE_HEAD if console.is_terminal else None
-        self.pad_edge = console.is_terminal
-        self.padding = (0, 1) if console.is_terminal else (0, 2, 0, 0)
-        return super().__rich_console__(console, options)
+        if console.is_terminal:
+            self.box, self.pad_edge, self.padding = box.SIMPLE_HEAD, True, (0, 1)
+            yield from super().__rich_console__(console, options)
+            return
+        self.box, self.pad_edge, self.padding = None, False, (0, 2, 0, 0)
+        rendered = super().__rich_console__(console, options)
+        segments = (piece for piece in rendered if isinstance(piece, Segment))
+        for line in Segment.split_lines(segments):
+            yield Segment("".join(segment.text for segment in line).rstrip())
+            yield Segment.line()
