@@ -28,7 +28,7 @@ _POINT = re.compile(r"(\w+)(?:\s+(<[^>]*>|new\s+[\w.]+\s*|[^\s{;]+))?\s*")
 _RANGE = re.compile(r"<\s*(\w+)\s*,\s*(\+?)\s*(\w+)\s*>")
 _BLOCK = re.compile(r"(?:preinit|init|reset)(?:\s+add)?\s*(?::|$|(?={))")
 _PROPERTY = re.compile(r"([A-Za-z_]\w*)\s*:(.*)", re.DOTALL)
-_INTEGER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|\d+)")
+_INTEGER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+(?:_[0-9a-fA-F]+)*|\d+(?:_\d+)*)")
 _FLOAT = re.compile(r"[+-]?\d+\.\d+")
 _REFERENCE = re.compile(r"[A-Za-z_][\w.]*")
 

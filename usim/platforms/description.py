@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,8 @@ import yaml
 from usim.description_files import fail_at, read_text
 
 Key = tuple[str | int, ...]
+
+_KEY = re.compile(r"[A-Za-z_][\w-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +138,9 @@ class _TreeReader:
         values: dict[str, Any] = {}
         for name_node, value_node in node.value:
             name = name_node.value
-            if not isinstance(name, str) or name_node.tag != "tag:yaml.org,2002:str":
-                self._fail(name_node, key, f"keys must be plain words, not {name!r}")
+            if not (isinstance(name_node, yaml.ScalarNode) and _KEY.fullmatch(name)):
+                shown = repr(name) if isinstance(name, str) else "lists or mappings"
+                self._fail(name_node, key, f"keys must be plain words, not {shown}")
             here = (*key, name)
             if name in values:
                 first = self.places[here].line

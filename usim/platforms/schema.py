@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from types import UnionType
 from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
@@ -168,13 +169,17 @@ class PlatformSpec(_Strict):
 
 
 def parse(description: Description) -> PlatformSpec:
-    """Check a description against the schema; the first thing wrong in it is the error."""
+    """Check a description against the schema; the first thing wrong is the error."""
     try:
         return PlatformSpec.model_validate(description.values)
     except ValidationError as error:
+        # A misspelt key is unknown and, in its right spelling, missing: the former says more.
         details = sorted(
             error.errors(include_url=False),
-            key=lambda detail: description.place_of(detail["loc"]).line,
+            key=lambda detail: (
+                detail["type"] == "missing",
+                description.place_of(detail["loc"]).line,
+            ),
         )
         first = details[0]
         more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
@@ -188,7 +193,7 @@ def _problem(detail: ErrorDetails) -> str:
         return f"unknown key (known: {', '.join(_known_keys(detail['loc'][:-1]))})"
     if detail["type"] == "usim":
         return detail["msg"]
-    return f"{detail['input']!r}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
+    return f"{reprlib.repr(detail['input'])}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
 
 
 def _known_keys(key: Key) -> list[str]:
