@@ -1,0 +1,130 @@
+// Depthwise 2-D convolution, int8 activations and weights, one scale per output channel.
+//
+//   input       [batches][input_height][input_width][input_channels]
+//   weights     [filter_height][filter_width][output_channels], zero point 0
+//   bias, multiplier, shift   [output_channels]
+//   output      [batches][output_height][output_width][output_channels], overlaps no other argument
+//
+// output_channels is input_channels * depth_multiplier; output channel c reads input channel
+// c / depth_multiplier. Padding counts as the input's zero point; input_offset is minus that.
+// Requires: every extent >= 1; every window starts before the input's end; no accumulator leaves
+// int32_t (the caller checks this from bias and weights).
+#ifndef USIM_KERNELS_DEPTHWISE_CONV_2D_DEPTHWISE_CONV_2D_H
+#define USIM_KERNELS_DEPTHWISE_CONV_2D_DEPTHWISE_CONV_2D_H
+
+#include <stdint.h>
+
+#include "common/fixed_point.h"
+#include "common/window.h"
+
+// Neighbouring channels that share one walk over the window, when depth_multiplier is 1.
+#define DEPTHWISE_CHANNELS 4
+
+struct depthwise_conv_2d_shape {
+    int32_t batches;
+    int32_t input_height;
+    int32_t input_width;
+    int32_t input_channels;
+    int32_t output_height;
+    int32_t output_width;
+    int32_t depth_multiplier;
+    int32_t filter_height;
+    int32_t filter_width;
+    int32_t stride_height;
+    int32_t stride_width;
+    int32_t dilation_height;
+    int32_t dilation_width;
+    int32_t padding_top;
+    int32_t padding_left;
+    int32_t input_offset;
+    int32_t output_offset;
+    int32_t activation_min;
+    int32_t activation_max;
+};
+
+// One output pixel's view of the input: the taps that are not padding, and where the window starts.
+struct depthwise_conv_2d_window {
+    const int8_t *image;
+    int32_t origin_y;
+    int32_t origin_x;
+    struct tap_range rows;
+    struct tap_range columns;
+};
+
+// Adds the window's products to the sums of `channels` (1 or DEPTHWISE_CHANNELS) output channels
+// from `channel` on.
+KERNEL_INLINE void depthwise_conv_2d_accumulate(const struct depthwise_conv_2d_shape *shape,
+                                                const struct depthwise_conv_2d_window *window,
+                                                const int8_t *restrict weights, int32_t channel,
+                                                int32_t channels,
+                                                int32_t sums[DEPTHWISE_CHANNELS]) {
+    const int32_t depth = shape->input_channels;
+    const int32_t output_channels = depth * shape->depth_multiplier;
+    const int8_t *restrict image = window->image + channel / shape->depth_multiplier;
+    for (int32_t ky = window->rows.begin; ky < window->rows.end; ky++) {
+        const int32_t y = window->origin_y + ky * shape->dilation_height;
+        for (int32_t kx = window->columns.begin; kx < window->columns.end; kx++) {
+            const int32_t x = window->origin_x + kx * shape->dilation_width;
+            const int8_t *restrict source = image + (y * shape->input_width + x) * depth;
+            const int8_t *restrict filter =
+                weights + (ky * shape->filter_width + kx) * output_channels + channel;
+            for (int32_t k = 0; k < channels; k++) {
+                sums[k] += (source[k] + shape->input_offset) * filter[k];
+            }
+        }
+    }
+}
+
+// All output channels of one output pixel.
+KERNEL_INLINE void depthwise_conv_2d_pixel(const struct depthwise_conv_2d_shape *shape,
+                                           const struct depthwise_conv_2d_window *window,
+                                           const int8_t *restrict weights,
+                                           const int32_t *restrict bias,
+                                           const int32_t *restrict multiplier,
+                                           const int32_t *restrict shift, int8_t *restrict output) {
+    const int32_t channels = shape->input_channels * shape->depth_multiplier;
+    // Neighbouring outputs read neighbouring inputs only if each input has one output.
+    const int32_t blocked =
+        shape->depth_multiplier == 1 ? channels - channels % DEPTHWISE_CHANNELS : 0;
+    for (int32_t c = 0; c < blocked; c += DEPTHWISE_CHANNELS) {
+        int32_t sums[DEPTHWISE_CHANNELS] = {bias[c], bias[c + 1], bias[c + 2], bias[c + 3]};
+        depthwise_conv_2d_accumulate(shape, window, weights, c, DEPTHWISE_CHANNELS, sums);
+        for (int32_t k = 0; k < DEPTHWISE_CHANNELS; k++) {
+            output[c + k] =
+                requantize_s8(sums[k], multiplier[c + k], shift[c + k], shape->output_offset,
+                              shape->activation_min, shape->activation_max);
+        }
+    }
+    for (int32_t c = blocked; c < channels; c++) {
+        int32_t sums[DEPTHWISE_CHANNELS] = {bias[c], 0, 0, 0};
+        depthwise_conv_2d_accumulate(shape, window, weights, c, 1, sums);
+        output[c] = requantize_s8(sums[0], multiplier[c], shift[c], shape->output_offset,
+                                  shape->activation_min, shape->activation_max);
+    }
+}
+
+KERNEL_INLINE void depthwise_conv_2d_s8(const struct depthwise_conv_2d_shape *shape,
+                                        const int8_t *restrict input,
+                                        const int8_t *restrict weights,
+                                        const int32_t *restrict bias,
+                                        const int32_t *restrict multiplier,
+                                        const int32_t *restrict shift, int8_t *restrict output) {
+    const int32_t image_size = shape->input_height * shape->input_width * shape->input_channels;
+    for (int32_t batch = 0; batch < shape->batches; batch++) {
+        struct depthwise_conv_2d_window window = {.image = input + batch * image_size};
+        for (int32_t y = 0; y < shape->output_height; y++) {
+            window.origin_y = y * shape->stride_height - shape->padding_top;
+            window.rows = clip_taps(window.origin_y, shape->filter_height, shape->dilation_height,
+                                    shape->input_height);
+            for (int32_t x = 0; x < shape->output_width; x++) {
+                window.origin_x = x * shape->stride_width - shape->padding_left;
+                window.columns = clip_taps(window.origin_x, shape->filter_width,
+                                           shape->dilation_width, shape->input_width);
+                depthwise_conv_2d_pixel(shape, &window, weights, bias, multiplier, shift, output);
+                output += shape->input_channels * shape->depth_multiplier;
+            }
+        }
+    }
+}
+
+#endif

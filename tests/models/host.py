@@ -1,0 +1,78 @@
+"""Runs a lowered model on the host: its generated C, compiled with the sanitizer, through ctypes."""
+
+from __future__ import annotations
+
+import ctypes
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import ziglang
+
+from usim.models.lowering import Activation, LoweredModel
+from usim.resources import data_folder
+
+ZIG = Path(ziglang.__file__).parent / "zig"
+WARNINGS = ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
+GUARD = 64
+
+
+class OutOfBoundsError(Exception):
+    """A kernel wrote outside the arena."""
+
+
+def build_library(source: str, folder: Path, name: str = "model") -> Path:
+    """Compile C into a shared library that traps on undefined behaviour."""
+    c_file, library = folder / f"{name}.c", folder / f"{name}.so"
+    c_file.write_text(source)
+    command = [ZIG, "cc", "-shared", "-fPIC", "-O1", "-g0", *WARNINGS]
+    command += ["-fsanitize=undefined", "-fsanitize-trap=undefined"]
+    command += ["-I", data_folder("kernels"), c_file, "-o", library]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert result.returncode == 0, result.stderr
+    return library
+
+
+class HostModel:
+    """The calls of a lowered model over an arena in host memory, with a guard on either side."""
+
+    def __init__(self, lowered: LoweredModel, library: Path, names: dict[str, str] | None = None):
+        self.lowered = lowered
+        self._library = ctypes.CDLL(str(library))
+        self._names = names or {}
+        size = lowered.plan.size_bytes
+        self._memory = np.full(size + 2 * GUARD + 16, 0x55, dtype=np.uint8)
+        self._base = -(-(self._memory.ctypes.data + GUARD) // 16) * 16
+        start = self._base - self._memory.ctypes.data
+        self._arena = self._memory[start : start + size]
+        self._outside = np.ones(self._memory.size, dtype=bool)
+        self._outside[start : start + size] = False
+
+    def run(self, *inputs: np.ndarray) -> list[np.ndarray]:
+        """The output of every call, in order."""
+        self._arena[:] = 0xAA  # a kernel that reads what it has not written shows
+        for slot, data in zip(self.lowered.inputs, inputs, strict=True):
+            self._view(slot)[...] = data
+        outputs = []
+        for call in self.lowered.calls:
+            function = getattr(self._library, self._names.get(call.function, call.function))
+            pointers = [self._address(argument) for argument in call.arguments]
+            assert function(*map(ctypes.c_void_p, pointers)) == 0
+            target = call.arguments[-1]
+            assert isinstance(target, Activation)
+            outputs.append(self._view(target).copy())
+        if not np.all(self._memory[self._outside] == 0x55):
+            raise OutOfBoundsError
+        return outputs
+
+    def result(self) -> list[np.ndarray]:
+        return [self._view(slot).copy() for slot in self.lowered.outputs]
+
+    def _view(self, slot: Activation) -> np.ndarray:
+        raw = self._arena[slot.offset : slot.offset + slot.size_bytes]
+        return raw.view(slot.dtype).reshape(slot.shape)
+
+    def _address(self, argument) -> int:
+        if isinstance(argument, Activation):
+            return self._base + argument.offset
+        return self.lowered.constants[argument.index].data.ctypes.data

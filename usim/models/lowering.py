@@ -1,0 +1,190 @@
+"""Turns a graph into what a session runs: C source, constants, an arena plan, a list of calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from usim.models.graph import Graph, TensorSpec
+from usim.models.operators import OPERATORS
+from usim.models.operators.base import Alias, KernelCall, NewConstant, Node, Pointer
+from usim.models.planner import ArenaPlan, plan_graph
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """An argument in the arena: `size_bytes` bytes at `offset`, which are the graph's `tensor`."""
+
+    tensor: int
+    offset: int
+    size_bytes: int
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantRef:
+    """An argument that is constant: an index into `LoweredModel.constants`."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Constant:
+    """Read-only data that the session places once. `data` is contiguous."""
+
+    name: str
+    data: npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCall:
+    """One call: `function(arguments...)`, all of them pointers, the last one to the output.
+
+    `index` is the operator's index in the graph, so calls skip those that need no code.
+    """
+
+    index: int
+    kind: str
+    function: str
+    arguments: tuple[Activation | ConstantRef, ...]
+    output_shape: tuple[int, ...]
+    macs: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoweredModel:
+    """Everything that running a model takes, without any device in it.
+
+    `source` depends on shapes and quantisation only, never on weights. It is compiled with the
+    folder kernels/ as include path; every function returns int32_t 0. `inputs` and `outputs` say
+    where in the arena the model's own tensors are, in the file's order, as `input_specs` and
+    `output_specs` say what they mean.
+    """
+
+    source: str
+    constants: tuple[Constant, ...]
+    plan: ArenaPlan
+    calls: tuple[LayerCall, ...]
+    inputs: tuple[Activation, ...]
+    outputs: tuple[Activation, ...]
+    input_specs: tuple[TensorSpec, ...]
+    output_specs: tuple[TensorSpec, ...]
+
+    @property
+    def macs(self) -> int:
+        return sum(call.macs for call in self.calls)
+
+    @property
+    def constant_bytes(self) -> int:
+        return sum(constant.data.nbytes for constant in self.constants)
+
+
+def lower(graph: Graph) -> LoweredModel:
+    """Lower a verified graph; ModelError names the operator that cannot be."""
+    kernels: list[tuple[int, KernelCall]] = []
+    aliases: dict[int, int] = {}
+    for operator in graph.operators:
+        result = OPERATORS[operator.kind].lower(Node(graph, operator))
+        if isinstance(result, Alias):
+            aliases[result.target] = result.source
+        else:
+            kernels.append((operator.index, result))
+    plan = plan_graph(graph, aliases)
+    functions = _Functions()
+    operands = _Operands(graph, plan)
+    calls = tuple(
+        _layer_call(graph, index, kernel, functions, operands) for index, kernel in kernels
+    )
+    return LoweredModel(
+        source=functions.source(),
+        constants=tuple(operands.constants),
+        plan=plan,
+        calls=calls,
+        inputs=tuple(operands.activation(index) for index in graph.inputs),
+        outputs=tuple(operands.activation(index) for index in graph.outputs),
+        input_specs=tuple(graph.tensors[index] for index in graph.inputs),
+        output_specs=tuple(graph.tensors[index] for index in graph.outputs),
+    )
+
+
+def _layer_call(
+    graph: Graph, index: int, kernel: KernelCall, functions: _Functions, operands: _Operands
+) -> LayerCall:
+    operator = graph.operators[index]
+    return LayerCall(
+        index=index,
+        kind=operator.kind,
+        function=functions.name(index, kernel),
+        arguments=tuple(operands.argument(index, pointer) for pointer in kernel.pointers),
+        output_shape=graph.tensors[operator.outputs[0]].shape,
+        macs=kernel.macs,
+    )
+
+
+class _Operands:
+    """Turns kernels' pointers into arguments, and collects the constants on the way."""
+
+    def __init__(self, graph: Graph, plan: ArenaPlan) -> None:
+        self._graph = graph
+        self._plan = plan
+        self._known: dict[int, ConstantRef] = {}
+        self.constants: list[Constant] = []
+
+    def argument(self, operator: int, pointer: Pointer) -> Activation | ConstantRef:
+        if isinstance(pointer.target, NewConstant):
+            return self._add(f"layer_{operator:02}_{pointer.name}", pointer.target.data)
+        tensor = self._graph.tensors[pointer.target]
+        if tensor.data is None:
+            return self.activation(tensor.index)
+        if tensor.index not in self._known:
+            name = f"layer_{operator:02}_{pointer.name}"
+            self._known[tensor.index] = self._add(name, tensor.data)
+        return self._known[tensor.index]
+
+    def activation(self, index: int) -> Activation:
+        tensor = self._graph.tensors[index]
+        offset = self._plan.offset(index)
+        return Activation(index, offset, tensor.size_bytes, tensor.dtype, tensor.shape)
+
+    def _add(self, name: str, data: npt.NDArray[Any]) -> ConstantRef:
+        self.constants.append(Constant(name, np.ascontiguousarray(data)))
+        return ConstantRef(len(self.constants) - 1)
+
+
+class _Functions:
+    """The C functions of a model: one for each distinct kernel and shape, named after its first."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._texts: list[str] = []
+        self._kernels: set[str] = set()
+
+    def name(self, index: int, kernel: KernelCall) -> str:
+        body = _body(kernel)
+        if body not in self._names:
+            self._names[body] = f"layer_{index:02}_{kernel.kernel}"
+            self._texts.append(f"int32_t {self._names[body]}{body}")
+            self._kernels.add(kernel.kernel)
+        return self._names[body]
+
+    def source(self) -> str:
+        includes = "\n".join(f'#include "{name}/{name}.h"' for name in sorted(self._kernels))
+        return "\n\n".join(("// Generated by usim.\n" + includes, *self._texts)) + "\n"
+
+
+def _body(kernel: KernelCall) -> str:
+    """A function without its name: parameters, the constant shape, and the kernel's call."""
+    parameters = ", ".join(f"{pointer.c_type} *{pointer.name}" for pointer in kernel.pointers)
+    fields = "\n".join(f"        .{name} = {value}," for name, value in kernel.shape.items())
+    arguments = ", ".join(("&shape", *(pointer.name for pointer in kernel.pointers)))
+    return (
+        f"({parameters}) {{\n"
+        f"    static const struct {kernel.shape_type} shape = {{\n{fields}\n    }};\n"
+        f"    {kernel.kernel}_s8({arguments});\n"
+        f"    return 0;\n"
+        "}"
+    )

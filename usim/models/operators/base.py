@@ -1,0 +1,182 @@
+"""What every operator's recipe has in common: the view it gets of its node, and what it gives back.
+
+An operator is added by one module beside this one, a line in the table of `__init__.py`, and one
+folder in kernels/.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from usim.errors import ModelError
+from usim.models.graph import Graph, Operator, Options, TensorSpec
+from usim.models.quantization import FusedActivation, accumulators_fit
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NewConstant:
+    """An array that the operator computes, such as its multipliers."""
+
+    data: npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """One pointer parameter of a kernel: its name, C type, and the tensor or array it points to."""
+
+    name: str
+    c_type: str
+    target: int | NewConstant
+
+
+@dataclass(frozen=True, slots=True)
+class KernelCall:
+    """One call of a kernel: `<kernel>_s8(&shape, pointers...)` from `<kernel>/<kernel>.h`.
+
+    `shape` fills the C structure `shape_type`; it and the pointers' types are all that the
+    generated code depends on.
+    """
+
+    kernel: str
+    shape_type: str
+    shape: Mapping[str, int]
+    pointers: tuple[Pointer, ...]
+    macs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """No code: tensor `target` is tensor `source` under another name and shape."""
+
+    source: int
+    target: int
+
+
+class Node:
+    """One operator with its tensors, and the checks that recipes share (ModelError with names)."""
+
+    def __init__(self, graph: Graph, operator: Operator) -> None:
+        self.operator = operator
+        self._graph = graph
+
+    def error(self, message: str) -> ModelError:
+        return ModelError(
+            f"{self._graph.file}: operator {self.operator.index} ({self.operator.kind}): {message}",
+            file=self._graph.file,
+            operator=self.operator.index,
+        )
+
+    def expect_arity(self, lowest: int, highest: int) -> None:
+        """Check the number of inputs, and that there is one output."""
+        count = len(self.operator.inputs)
+        if not lowest <= count <= highest or len(self.operator.outputs) != 1:
+            wanted = str(lowest) if lowest == highest else f"{lowest} to {highest}"
+            raise self.error(
+                f"{count} inputs and {len(self.operator.outputs)} outputs; "
+                f"it takes {wanted} inputs and 1 output"
+            )
+
+    def input(self, position: int) -> TensorSpec:
+        index = self.operator.inputs[position]
+        if index < 0:
+            raise self.error(f"input {position} is missing")
+        return self._graph.tensors[index]
+
+    def optional_input(self, position: int) -> TensorSpec | None:
+        inputs = self.operator.inputs
+        if position >= len(inputs) or inputs[position] < 0:
+            return None
+        return self._graph.tensors[inputs[position]]
+
+    def output(self) -> TensorSpec:
+        return self._graph.tensors[self.operator.outputs[0]]
+
+    def expect_activation(self, tensor: TensorSpec, rank: int | None = None) -> TensorSpec:
+        """Check for int8 with one scale, and for `rank` dimensions."""
+        if tensor.dtype != "int8":
+            raise self.error(f"{tensor} is not int8; convert the model with full int8 quantization")
+        if tensor.quantization is None or tensor.quantization.per_channel:
+            raise self.error(f"{tensor} must be quantised with one scale and zero point")
+        if rank is not None and len(tensor.shape) != rank:
+            raise self.error(f"{tensor} must have {rank} dimensions")
+        return tensor
+
+    def expect_shape(self, tensor: TensorSpec, shape: tuple[int, ...]) -> None:
+        if tensor.shape != shape:
+            raise self.error(f"{tensor} should have shape {list(shape)}")
+
+    def expect_same_quantization(self, first: TensorSpec, second: TensorSpec) -> None:
+        # The tolerance is TensorFlow Lite's.
+        if abs(first.scale - second.scale) > 1e-6 or first.zero_point != second.zero_point:
+            raise self.error(f"{first} and {second} must share scale and zero point")
+
+    def weights(self, position: int, rank: int, axis: int) -> npt.NDArray[np.int8]:
+        """Constant int8 weights, symmetric, with one scale or one per index along `axis`."""
+        tensor = self.input(position)
+        if tensor.data is None or tensor.dtype != "int8":
+            raise self.error(f"the weights, {tensor}, must be an int8 constant")
+        if len(tensor.shape) != rank:
+            raise self.error(f"the weights, {tensor}, must have {rank} dimensions")
+        quantization = tensor.quantization
+        if quantization is None or any(quantization.zero_points):
+            raise self.error(f"the weights, {tensor}, must be quantised with zero point 0")
+        if quantization.per_channel and quantization.axis != axis:
+            raise self.error(
+                f"the weights, {tensor}, must have their scales along dimension {axis}"
+            )
+        return tensor.data
+
+    def bias(self, position: int, channels: int) -> tuple[int | NewConstant, npt.NDArray[np.int32]]:
+        """The bias as a kernel's argument and its values; a missing one is all zeros."""
+        tensor = self.optional_input(position)
+        if tensor is None:
+            zeros = np.zeros(channels, dtype=np.int32)
+            return NewConstant(zeros), zeros
+        if tensor.data is None or tensor.dtype != "int32":
+            raise self.error(f"the bias, {tensor}, must be an int32 constant")
+        self.expect_shape(tensor, (channels,))
+        return tensor.index, tensor.data
+
+    def expect_fitting_accumulators(
+        self, weights: npt.NDArray[np.int8], bias: npt.NDArray[np.int32], zero_point: int
+    ) -> None:
+        """Check [channels, taps] weights: a kernel's sums must not overflow for any input."""
+        if not accumulators_fit(weights, bias, zero_point):
+            raise self.error("weights and bias are so large that 32-bit sums overflow")
+
+
+class Recipe(ABC):
+    """How one operator is read and lowered.
+
+    1. `read_options` takes the operator's options out of the file, while it is read.
+    2. `lower` checks shapes, types and quantisation, and says what the kernel needs.
+
+    Both raise ModelError; `read_options` without naming file and operator, which the reader adds.
+    """
+
+    kind: ClassVar[str]
+    options_type: ClassVar[int | None]
+    """The tag of the options in TFLite's `BuiltinOptions` union; None if none are needed."""
+
+    @abstractmethod
+    def read_options(self, union: Any) -> Options:  # noqa: ANN401
+        """Decode the options from the flatbuffer's untyped table (None only without a tag)."""
+
+    @abstractmethod
+    def lower(self, node: Node) -> KernelCall | Alias:
+        """Turn one operator into a call of its kernel, or into an alias."""
+
+
+def read_activation(number: int) -> FusedActivation:
+    """A fused activation from its number in the file."""
+    try:
+        return FusedActivation(number)
+    except ValueError as exc:
+        known = ", ".join(activation.name for activation in FusedActivation)
+        raise ModelError(f"fused activation {number} is not supported (have: {known})") from exc

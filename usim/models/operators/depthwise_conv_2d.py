@@ -1,0 +1,78 @@
+"""DEPTHWISE_CONV_2D: each input channel convolved by itself, int8."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import tflite
+
+from usim.models.graph import Options
+from usim.models.operators.base import KernelCall, Node, Recipe, read_activation
+from usim.models.operators.scaling import (
+    channel_scales,
+    multipliers,
+    output_range,
+    weighted_pointers,
+)
+from usim.models.operators.window import Steps, read_steps, slide, window_fields
+from usim.models.quantization import FusedActivation
+
+
+@dataclass(frozen=True, slots=True)
+class DepthwiseConv2DOptions(Options):
+    """The depth multiplier follows from the weights' shape; the file's own field is redundant."""
+
+    steps: Steps
+    activation: FusedActivation
+
+
+class DepthwiseConv2D(Recipe):
+    kind = "DEPTHWISE_CONV_2D"
+    options_type = tflite.BuiltinOptions.DepthwiseConv2DOptions
+
+    def read_options(self, union: Any) -> DepthwiseConv2DOptions:  # noqa: ANN401
+        table = tflite.DepthwiseConv2DOptions()
+        table.Init(union.Bytes, union.Pos)
+        return DepthwiseConv2DOptions(
+            read_steps(table, dilated=True), read_activation(table.FusedActivationFunction())
+        )
+
+    def lower(self, node: Node) -> KernelCall:
+        node.expect_arity(2, 3)
+        options = node.operator.options
+        assert isinstance(options, DepthwiseConv2DOptions)
+        source = node.expect_activation(node.input(0), rank=4)
+        target = node.expect_activation(node.output(), rank=4)
+        weights = node.weights(1, rank=4, axis=3)
+        batches, height, width, depth = source.shape
+        one, _, _, channels = weights.shape
+        if one != 1 or channels % depth != 0:
+            raise node.error(f"the weights {list(weights.shape)} do not fit {source}")
+        window = (weights.shape[1], weights.shape[2])
+        axes = slide(node, (height, width), window, options.steps)
+        node.expect_shape(target, (batches, axes[0].output, axes[1].output, channels))
+        bias, bias_values = node.bias(2, channels)
+        node.expect_fitting_accumulators(
+            weights.reshape(-1, channels).T, bias_values, source.zero_point
+        )
+        shape = {
+            "batches": batches,
+            "input_channels": depth,
+            "depth_multiplier": channels // depth,
+            **window_fields((height, width), window, options.steps, axes),
+            "dilation_height": options.steps.dilation[0],
+            "dilation_width": options.steps.dilation[1],
+            "input_offset": -source.zero_point,
+            "output_offset": target.zero_point,
+            **output_range(node, target, options.activation),
+        }
+        return KernelCall(
+            kernel="depthwise_conv_2d",
+            shape_type="depthwise_conv_2d_shape",
+            shape=shape,
+            pointers=weighted_pointers(
+                node, bias, multipliers(node, channel_scales(node, channels))
+            ),
+            macs=target.element_count * window[0] * window[1],
+        )

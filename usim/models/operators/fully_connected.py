@@ -1,0 +1,85 @@
+"""FULLY_CONNECTED: a matrix times each row of the input, int8."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tflite
+
+from usim.errors import ModelError
+from usim.models.graph import Options
+from usim.models.operators.base import KernelCall, Node, Recipe, read_activation
+from usim.models.operators.scaling import (
+    channel_scales,
+    multipliers,
+    output_range,
+    weighted_pointers,
+)
+from usim.models.quantization import FusedActivation
+
+_MAX_BIAS_SCALE_ERROR = 0.02
+"""TensorFlow Lite's limit, in output steps, on how far the bias' scale is off input * weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class FullyConnectedOptions(Options):
+    activation: FusedActivation
+
+
+class FullyConnected(Recipe):
+    kind = "FULLY_CONNECTED"
+    options_type = tflite.BuiltinOptions.FullyConnectedOptions
+
+    def read_options(self, union: Any) -> FullyConnectedOptions:  # noqa: ANN401
+        table = tflite.FullyConnectedOptions()
+        table.Init(union.Bytes, union.Pos)
+        if table.WeightsFormat() != tflite.FullyConnectedOptionsWeightsFormat.DEFAULT:
+            raise ModelError("shuffled weights are not supported")
+        return FullyConnectedOptions(read_activation(table.FusedActivationFunction()))
+
+    def lower(self, node: Node) -> KernelCall:
+        node.expect_arity(2, 3)
+        options = node.operator.options
+        assert isinstance(options, FullyConnectedOptions)
+        source = node.expect_activation(node.input(0))
+        target = node.expect_activation(node.output())
+        weights = node.weights(1, rank=2, axis=0)
+        units, depth = weights.shape
+        batches, rest = divmod(source.element_count, depth)
+        if rest or target.element_count != batches * units or target.shape[-1:] != (units,):
+            raise node.error(f"weights {list(weights.shape)} do not take {source} to {target}")
+        bias, bias_values = node.bias(2, units)
+        node.expect_fitting_accumulators(weights, bias_values, source.zero_point)
+        reals = self._scales(node, units)
+        shape = {
+            "batches": batches,
+            "depth": depth,
+            "units": units,
+            "per_channel": int(len(reals) > 1),
+            "input_offset": -source.zero_point,
+            "output_offset": target.zero_point,
+            **output_range(node, target, options.activation),
+        }
+        return KernelCall(
+            kernel="fully_connected",
+            shape_type="fully_connected_shape",
+            shape=shape,
+            pointers=weighted_pointers(node, bias, multipliers(node, reals)),
+            macs=batches * units * depth,
+        )
+
+    def _scales(self, node: Node, units: int) -> list[float]:
+        weights, source, target = node.input(1), node.input(0), node.output()
+        assert weights.quantization is not None
+        if weights.quantization.per_channel:
+            return channel_scales(node, units)
+        bias = node.optional_input(2)
+        if bias is not None and bias.quantization is not None:
+            error = abs(source.scale * weights.scale - bias.scale) / target.scale
+            if error > _MAX_BIAS_SCALE_ERROR:
+                raise node.error(f"the scale of {bias} is not that of {source} times {weights}")
+        # With one scale for all, TensorFlow Lite rounds this product to single precision.
+        product = float(np.float32(source.scale) * np.float32(weights.scale))
+        return [product / target.scale]

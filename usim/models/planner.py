@@ -1,0 +1,144 @@
+"""Places a graph's activations in one arena: who lives where, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from usim.models.graph import Graph
+
+ALIGNMENT = 16
+"""Bytes; every activation starts at a multiple of it, so that kernels may use wide loads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """A buffer that holds `tensor` from step `first` to step `last`, both included.
+
+    Step i is the run of operator i. Step -1 is the writing of the inputs, and the last operator's
+    step + 1 is the reading of the outputs.
+    """
+
+    tensor: int
+    size_bytes: int
+    first: int
+    last: int
+
+    def overlaps(self, other: Lifetime) -> bool:
+        return self.first <= other.last and other.first <= self.last
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a buffer is: `offset` bytes from the arena's start."""
+
+    lifetime: Lifetime
+    offset: int
+
+    @property
+    def end(self) -> int:
+        return self.offset + aligned(self.lifetime.size_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class ArenaPlan:
+    """All placements, by tensor; an alias shares the buffer of the tensor that it renames."""
+
+    placements: tuple[Placement, ...]
+    aliases: Mapping[int, int]
+    size_bytes: int
+    lower_bound_bytes: int
+    """The largest set of bytes that are alive at once: no plan can be smaller than that."""
+
+    def placement(self, tensor: int) -> Placement:
+        owner = self.aliases.get(tensor, tensor)
+        for placement in self.placements:
+            if placement.lifetime.tensor == owner:
+                return placement
+        raise KeyError(tensor)
+
+    def offset(self, tensor: int) -> int:
+        return self.placement(tensor).offset
+
+
+def aligned(size_bytes: int) -> int:
+    return -(-size_bytes // ALIGNMENT) * ALIGNMENT
+
+
+def plan_graph(graph: Graph, aliases: Mapping[int, int]) -> ArenaPlan:
+    """Plan a graph's activations. `aliases` maps a tensor to the one whose buffer it shares."""
+    owners = {tensor: _owner(tensor, aliases) for tensor in aliases}
+    return plan_arena(_lifetimes(graph, owners), owners)
+
+
+def plan_arena(
+    lifetimes: Sequence[Lifetime], aliases: Mapping[int, int] | None = None
+) -> ArenaPlan:
+    """Place the largest buffers first, each in the tightest gap that is free while it lives."""
+    placed: list[Placement] = []
+    for lifetime in sorted(lifetimes, key=lambda item: (-item.size_bytes, item.first, item.tensor)):
+        placed.append(Placement(lifetime, _best_offset(lifetime, placed)))
+    placed.sort(key=lambda placement: placement.lifetime.tensor)
+    return ArenaPlan(
+        placements=tuple(placed),
+        aliases=dict(aliases or {}),
+        size_bytes=max((placement.end for placement in placed), default=0),
+        lower_bound_bytes=_largest_live_set(lifetimes),
+    )
+
+
+def _best_offset(lifetime: Lifetime, placed: Sequence[Placement]) -> int:
+    """The start of the smallest sufficient gap between the buffers alive at the same time."""
+    needed = aligned(lifetime.size_bytes)
+    neighbours = sorted(
+        (other for other in placed if other.lifetime.overlaps(lifetime)),
+        key=lambda placement: placement.offset,
+    )
+    gaps: list[tuple[int, int]] = []
+    end = 0
+    for neighbour in neighbours:
+        if neighbour.offset - end >= needed:
+            gaps.append((neighbour.offset - end, end))
+        end = max(end, neighbour.end)
+    return min(gaps)[1] if gaps else end
+
+
+def _largest_live_set(lifetimes: Sequence[Lifetime]) -> int:
+    # The live set only grows where a lifetime starts, so its maximum is at one of these steps.
+    steps = {lifetime.first for lifetime in lifetimes}
+    return max(
+        (
+            sum(aligned(item.size_bytes) for item in lifetimes if item.first <= step <= item.last)
+            for step in steps
+        ),
+        default=0,
+    )
+
+
+def _owner(tensor: int, aliases: Mapping[int, int]) -> int:
+    while tensor in aliases:
+        tensor = aliases[tensor]
+    return tensor
+
+
+def _lifetimes(graph: Graph, owners: Mapping[int, int]) -> list[Lifetime]:
+    spans: dict[int, tuple[int, int]] = {}
+
+    def touch(tensor: int, step: int) -> None:
+        if tensor < 0 or graph.tensors[tensor].data is not None:
+            return
+        owner = owners.get(tensor, tensor)
+        first, last = spans.get(owner, (step, step))
+        spans[owner] = (min(first, step), max(last, step))
+
+    for tensor in graph.inputs:
+        touch(tensor, -1)
+    for operator in graph.operators:
+        for tensor in (*operator.inputs, *operator.outputs):
+            touch(tensor, operator.index)
+    for tensor in graph.outputs:
+        touch(tensor, len(graph.operators))
+    return [
+        Lifetime(tensor, graph.tensors[tensor].size_bytes, first, last)
+        for tensor, (first, last) in sorted(spans.items())
+    ]

@@ -1,0 +1,93 @@
+"""TensorFlow Lite's arithmetic on scales: what is computed on the host, before any kernel runs.
+
+A real multiplier m becomes integers (multiplier, shift) with m = multiplier * 2^(shift - 31); see
+kernels/common/fixed_point.h for their use.
+"""
+
+from __future__ import annotations
+
+import math
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+INT8_MIN, INT8_MAX = -128, 127
+INT32_MAX = 2**31 - 1
+_MAX_LEFT_SHIFT = 30
+_MIN_SHIFT = -31
+
+
+class FusedActivation(IntEnum):
+    """Fused activations, with TFLite's numbers (those above RELU6 are not supported)."""
+
+    NONE = 0
+    RELU = 1
+    RELU_N1_TO_1 = 2
+    RELU6 = 3
+
+
+_BOUNDS: dict[FusedActivation, tuple[float | None, float | None]] = {
+    FusedActivation.NONE: (None, None),
+    FusedActivation.RELU: (0.0, None),
+    FusedActivation.RELU_N1_TO_1: (-1.0, 1.0),
+    FusedActivation.RELU6: (0.0, 6.0),
+}
+
+
+def round_half_away(value: float) -> int:
+    """C's `round`: to the nearest integer, ties away from zero."""
+    magnitude = math.floor(abs(value) + 0.5)
+    return magnitude if value >= 0 else -magnitude
+
+
+def quantize_fraction(real: float) -> tuple[int, int]:
+    """(multiplier, shift) of any real number > 0."""
+    mantissa, shift = math.frexp(real)
+    multiplier = round_half_away(mantissa * 2**31)
+    return (multiplier // 2, shift + 1) if multiplier == 2**31 else (multiplier, shift)
+
+
+def quantize_multiplier(real: float) -> tuple[int, int]:
+    """(multiplier, shift) of a real multiplier >= 0; too small a one becomes 0.
+
+    ValueError for one of 2^30 or more: TensorFlow Lite would shift by more than an int32 has bits.
+    """
+    if real == 0:
+        return 0, 0
+    multiplier, shift = quantize_fraction(real)
+    if shift < _MIN_SHIFT:
+        return 0, 0
+    if shift > _MAX_LEFT_SHIFT:
+        raise ValueError(f"the scales give a multiplier of {real:.3g}, which is too large")
+    return multiplier, shift
+
+
+def activation_range(activation: FusedActivation, scale: float, zero_point: int) -> tuple[int, int]:
+    """The int8 values of the activation's bounds in a tensor of this scale and zero point."""
+
+    def quantized(bound: float) -> int:
+        # TensorFlow Lite divides in single precision.
+        with np.errstate(over="ignore"):
+            steps = float(np.float32(bound) / np.float32(scale))
+        if not abs(steps) <= INT32_MAX:
+            raise ValueError(f"scale {scale:.3g} is too small for {activation.name}")
+        return zero_point + round_half_away(steps)
+
+    lowest, highest = _BOUNDS[activation]
+    return (
+        INT8_MIN if lowest is None else max(INT8_MIN, quantized(lowest)),
+        INT8_MAX if highest is None else min(INT8_MAX, quantized(highest)),
+    )
+
+
+def accumulators_fit(
+    weights: npt.NDArray[np.int8], bias: npt.NDArray[np.int32], zero_point: int
+) -> bool:
+    """Whether sum((x - zero_point) * weights) + bias fits int32 for any int8 x.
+
+    `weights`: [channels, taps]; `bias`: [channels].
+    """
+    widest = max(INT8_MAX - zero_point, zero_point - INT8_MIN)
+    sums = np.abs(weights.astype(np.int64)).sum(axis=1) * widest
+    return bool(np.all(sums + np.abs(bias.astype(np.int64)) <= INT32_MAX))

@@ -1,0 +1,242 @@
+"""Reads a .tflite file into a Graph; nothing in the file is trusted.
+
+The flatbuffer accessors of the PyPI package `tflite` read with bounds-checked `struct` and numpy
+calls, so damage shows as one of `_DAMAGE`; counts are compared with the file's size before a loop.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tflite
+
+from usim.errors import ModelError
+from usim.models.graph import ITEM_BYTES, Graph, Operator, TensorSpec
+from usim.models.operators import OPERATORS
+from usim.models.tflite_quantization import read_quantization
+from usim.models.verifier import verify
+
+_DAMAGE = (struct.error, IndexError, ValueError, TypeError, OverflowError)
+_IDENTIFIER = b"TFL3"
+_SCHEMA_VERSION = 3
+_MAX_RANK = 8
+_MAX_TENSOR_BYTES = 1 << 30
+
+_TYPE_NAMES: dict[int, str] = {
+    number: name for name, number in vars(tflite.TensorType).items() if isinstance(number, int)
+}
+_OPERATOR_NAMES: dict[int, str] = {
+    number: name for name, number in vars(tflite.BuiltinOperator).items() if isinstance(number, int)
+}
+
+
+def load_graph(path: str | Path) -> Graph:
+    """Read a file; ModelError says in one line what is wrong with it."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError as exc:
+        raise ModelError(f"{path}: cannot read the model: {exc.strerror}", file=str(path)) from exc
+    return read_graph(data, str(path))
+
+
+def read_graph(data: bytes, file: str = "model") -> Graph:
+    """Read a model's bytes; `file` is its name in messages."""
+    if len(data) < 8 or data[4:8] != _IDENTIFIER:
+        raise ModelError(
+            f"{file}: not a TFLite model (no 'TFL3' identifier); see TFLiteConverter", file=file
+        )
+    with _damage_reported(file):
+        graph = _Reader(data, file).graph()
+    verify(graph)
+    return graph
+
+
+@contextmanager
+def _damage_reported(file: str) -> Iterator[None]:
+    try:
+        yield
+    except _DAMAGE as exc:
+        message = " ".join(str(exc).split())
+        raise ModelError(
+            f"{file}: the TFLite file is truncated or damaged ({message})", file=file
+        ) from exc
+
+
+class _Reader:
+    """One pass over one file."""
+
+    def __init__(self, data: bytes, file: str) -> None:
+        self._data = data
+        self._file = file
+        self._model: Any = tflite.Model.GetRootAs(data, 0)
+
+    def graph(self) -> Graph:
+        if self._model.Version() != _SCHEMA_VERSION:
+            raise self._error(f"TFLite schema version {self._model.Version()}, not 3")
+        count = self._count(self._model.SubgraphsLength(), "subgraphs")
+        if count != 1:
+            raise self._error(f"{count} subgraphs; only models with a single one are supported")
+        subgraph = self._model.Subgraphs(0)
+        tensors = tuple(
+            self._tensor(subgraph.Tensors(i), i)
+            for i in range(self._count(subgraph.TensorsLength(), "tensors"))
+        )
+        operators = tuple(
+            self._operator(subgraph.Operators(i), i, len(tensors))
+            for i in range(self._count(subgraph.OperatorsLength(), "operators"))
+        )
+        return Graph(
+            file=self._file,
+            description=_text(self._model.Description()),
+            tensors=tensors,
+            operators=operators,
+            inputs=self._indices(subgraph.InputsAsNumpy(), len(tensors), "the model's inputs"),
+            outputs=self._indices(subgraph.OutputsAsNumpy(), len(tensors), "the model's outputs"),
+        )
+
+    def _tensor(self, table: Any, index: int) -> TensorSpec:  # noqa: ANN401
+        name = _text(table.Name())
+        what = f"tensor {index} '{name}'"
+        shape = self._shape(table, what)
+        dtype = self._dtype(table, shape, what)
+        if table.Sparsity() is not None or table.IsVariable():
+            raise self._error(f"{what}: sparse and variable tensors are not supported")
+        try:
+            quantization = read_quantization(table.Quantization(), shape, dtype)
+        except ModelError as exc:
+            raise self._error(f"{what}: {exc}") from exc
+        return TensorSpec(
+            index, name, shape, dtype, quantization, self._constant(table, shape, dtype, what)
+        )
+
+    def _shape(self, table: Any, what: str) -> tuple[int, ...]:  # noqa: ANN401
+        rank = table.ShapeLength()
+        if rank > _MAX_RANK:
+            raise self._error(f"{what}: {rank} dimensions; at most {_MAX_RANK} are supported")
+        shape = tuple(int(table.Shape(i)) for i in range(rank))
+        if any(extent < 1 for extent in shape):
+            raise self._error(f"{what}: shape {list(shape)}; every extent must be at least 1")
+        signature_rank = min(table.ShapeSignatureLength(), _MAX_RANK)
+        for i in range(signature_rank):
+            # A free batch size is common, and means 1 here; anything else changes the kernels.
+            if table.ShapeSignature(i) < 0 and not (i == 0 and shape[:1] == (1,)):
+                raise self._error(
+                    f"{what}: dimension {i} is dynamic; convert the model with a fixed input shape"
+                )
+        return shape
+
+    def _dtype(self, table: Any, shape: tuple[int, ...], what: str) -> str:  # noqa: ANN401
+        name = _TYPE_NAMES.get(table.Type(), f"number {table.Type()}")
+        dtype = name.lower()
+        if dtype not in ITEM_BYTES:
+            raise self._error(f"{what}: type {name} is not supported (have: {_listed(ITEM_BYTES)})")
+        size_bytes = ITEM_BYTES[dtype]
+        for extent in shape:
+            size_bytes *= extent
+        if size_bytes > _MAX_TENSOR_BYTES:
+            raise self._error(f"{what}: shape {list(shape)} needs {size_bytes} bytes")
+        return dtype
+
+    def _constant(
+        self,
+        table: Any,  # noqa: ANN401
+        shape: tuple[int, ...],
+        dtype: str,
+        what: str,
+    ) -> npt.NDArray[Any] | None:
+        number, count = table.Buffer(), self._model.BuffersLength()
+        if number >= count:
+            raise self._error(f"{what}: buffer {number} of {count}")
+        buffer = self._model.Buffers(number)
+        if buffer.Offset() > 1:  # 0: no such field, 1: the converter's placeholder
+            raise self._error(f"{what}: its data is outside the flatbuffer; not supported")
+        if buffer.DataLength() == 0:
+            return None
+        raw: npt.NDArray[np.uint8] = buffer.DataAsNumpy()
+        wanted = int(np.prod(shape, dtype=np.int64)) * ITEM_BYTES[dtype]
+        if raw.size != wanted:
+            raise self._error(
+                f"{what}: its buffer {number} holds {raw.size} bytes, shape {list(shape)} of "
+                f"{dtype} needs {wanted}"
+            )
+        data = np.frombuffer(raw.tobytes(), dtype=np.dtype(dtype).newbyteorder("<"))
+        return data.reshape(shape)
+
+    def _operator(self, table: Any, index: int, tensors: int) -> Operator:  # noqa: ANN401
+        kind = self._kind(table.OpcodeIndex(), index)
+        recipe = OPERATORS.get(kind)
+        if recipe is None:
+            raise self._error(
+                f"operator {index} is {kind}, which is not supported "
+                f"(supported: {_listed(OPERATORS)})",
+                operator=index,
+            )
+        what = f"operator {index} ({kind})"
+        union = table.BuiltinOptions()
+        if recipe.options_type is not None and (
+            union is None or table.BuiltinOptionsType() != recipe.options_type
+        ):
+            raise self._error(f"{what}: its options are missing", operator=index)
+        try:
+            options = recipe.read_options(union)
+        except ModelError as exc:
+            raise self._error(f"{what}: {exc}", operator=index) from exc
+        return Operator(
+            index,
+            kind,
+            self._indices(table.InputsAsNumpy(), tensors, f"{what}: inputs", optional=True),
+            self._indices(table.OutputsAsNumpy(), tensors, f"{what}: outputs"),
+            options,
+        )
+
+    def _kind(self, number: int, index: int) -> str:
+        count = self._model.OperatorCodesLength()
+        if number >= count:
+            raise self._error(f"operator {index}: operator code {number} of {count}")
+        code = self._model.OperatorCodes(number)
+        # Codes above 127 live in the newer field; older files only have the older one.
+        builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+        if builtin == tflite.BuiltinOperator.CUSTOM:
+            return f"CUSTOM '{_text(code.CustomCode())}'"
+        return _OPERATOR_NAMES.get(builtin, f"number {builtin}")
+
+    def _indices(
+        self,
+        vector: Any,  # noqa: ANN401
+        limit: int,
+        what: str,
+        *,
+        optional: bool = False,
+    ) -> tuple[int, ...]:
+        if not isinstance(vector, np.ndarray):  # the accessor's 0 for a vector that is absent
+            return ()
+        indices = tuple(int(index) for index in vector)
+        lowest = -1 if optional else 0
+        for index in indices:
+            if not lowest <= index < limit:
+                raise self._error(f"{what} name tensor {index} of {limit}")
+        return indices
+
+    def _count(self, count: int, what: str) -> int:
+        # Each entry of a vector of tables takes four bytes: more than that is a damaged length.
+        if count > len(self._data) // 4:
+            raise self._error(f"{count} {what} in a file of {len(self._data)} bytes: damaged")
+        return count
+
+    def _error(self, message: str, **attributes: object) -> ModelError:
+        return ModelError(f"{self._file}: {message}", file=self._file, **attributes)
+
+
+def _text(raw: bytes | None) -> str:
+    text = (raw or b"")[:200].decode("utf-8", errors="replace")
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def _listed(names: Any) -> str:  # noqa: ANN401
+    return ", ".join(sorted(names))
