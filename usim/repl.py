@@ -30,7 +30,7 @@ _BLOCK = re.compile(r"(?:preinit|init|reset)(?:\s+add)?\s*(?::|$|(?={))")
 _PROPERTY = re.compile(r"([A-Za-z_]\w*)\s*:(.*)", re.DOTALL)
 _INTEGER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+(?:_[0-9a-fA-F]+)*|\d+(?:_\d+)*)")
 _FLOAT = re.compile(r"[+-]?\d+\.\d+")
-_REFERENCE = re.compile(r"[A-Za-z_][\w.]*")
+_REFERENCE = re.compile(r"\.?[A-Za-z_][\w.]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +250,7 @@ def _value(line: LogicalLine, name: str, text: str) -> Value:
         return text[3:-3]
     if text.startswith('"') and text.endswith('"') and len(text) > 1:
         return text[1:-1].replace('\\"', '"')
-    # References, enumeration members, ranges, lists and new objects: nobody here looks inside.
-    if not (_REFERENCE.fullmatch(text) or text[:1] in ("<", "[") or text.startswith("new ")):
+    # References, enumeration members, ranges, collections and new objects: nobody here looks inside.
+    if not (_REFERENCE.fullmatch(text) or text[:1] in ("<", "[", "{") or text.startswith("new ")):
         line.fail(f"cannot read the value of {name}: `{text}`" if text else f"{name} has no value")
     return text

@@ -84,6 +84,8 @@ thing: Some.Type
     no: false
     reference: nvic
     choice: Mode.Fast
+    short: .Fast
+    table: { "low": 0; "high": 3.3 }
     range: <0x0, +0x10>
     lines: '''one
 two'''
@@ -101,6 +103,8 @@ two'''
         "no": False,
         "reference": "nvic",
         "choice": "Mode.Fast",
+        "short": ".Fast",
+        "table": '{ "low": 0; "high": 3.3 }',
         "range": "<0x0, +0x10>",
         "lines": "one\ntwo",
     }
