@@ -250,7 +250,7 @@ def _value(line: LogicalLine, name: str, text: str) -> Value:
         return text[3:-3]
     if text.startswith('"') and text.endswith('"') and len(text) > 1:
         return text[1:-1].replace('\\"', '"')
-    # References, enumeration members, ranges, collections and new objects: nobody here looks inside.
+    # References, enumeration members, ranges, collections, new objects: nobody looks inside.
     if not (_REFERENCE.fullmatch(text) or text[:1] in ("<", "[", "{") or text.startswith("new ")):
         line.fail(f"cannot read the value of {name}: `{text}`" if text else f"{name} has no value")
     return text
