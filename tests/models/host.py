@@ -1,4 +1,4 @@
-"""Runs a lowered model on the host: its generated C, compiled with the sanitizer, through ctypes."""
+"""Runs a lowered model on the host: its C, compiled with the sanitizer, called through ctypes."""
 
 from __future__ import annotations
 
