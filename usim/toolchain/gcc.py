@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from usim.platforms import Core
 
 COMMAND = "arm-none-eabi-gcc"
-INSTALL = (
-    "install it (Debian and Ubuntu: apt install gcc-arm-none-eabi; macOS: brew install --cask "
-    "gcc-arm-embedded; others: developer.arm.com, Arm GNU Toolchain) or use clang, the default"
+HOW_TO_GET = (
+    "Debian and Ubuntu: apt install gcc-arm-none-eabi; macOS: brew install --cask "
+    "gcc-arm-embedded; others: the Arm GNU Toolchain from developer.arm.com"
 )
 _MEMORY = Path(__file__).with_name("memory.c")
 
@@ -34,7 +34,8 @@ class ArmGcc(Toolchain):
         super().__init__(cache)
         found = shutil.which(COMMAND)
         if found is None:
-            raise ToolchainError(f"{COMMAND} is not on the PATH; {INSTALL}", command=(COMMAND,))
+            message = f"{COMMAND} is not on the PATH; get it ({HOW_TO_GET}), or use clang"
+            raise ToolchainError(message, command=(COMMAND,))
         self._gcc = found
 
     @cached_property
