@@ -72,7 +72,7 @@ class LockupError(DeviceError):
 
 
 class TaskError(DeviceError):
-    """A task failed. Attributes: index, function, status, message."""
+    """A task failed. Attributes: index, function, status, last_error."""
 
 
 class FaultError(TaskError):

@@ -1,0 +1,181 @@
+"""The embedded device: a Cortex-M7 in this process, its machine built from the platform's description.
+
+Memory comes from the platform's Renode file, so that both tell of the same machine; regions' kinds come
+from platform.yaml. CYCCNT counts executed instructions, exactly.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import time
+from typing import Final
+
+from usim.devices.base import Capabilities, CountKind, Device
+from usim.devices.exceptions import ExceptionModel
+from usim.devices.system_registers import BASE, SIZE_BYTES, SystemRegisters
+from usim.devices.unicorn_engine import REGISTER_IDS, StopKind, UnicornEngine
+from usim.errors import AccessError, DeviceError, DeviceTimeoutError
+from usim.formatting import format_address
+from usim.platforms import Platform
+from usim.repl import read_repl
+
+_LOG = logging.getLogger(__name__)
+
+# Between slices Python looks at the clock and at Ctrl-C; some 0.1 s of emulation.
+_SLICE_INSTRUCTIONS: Final = 20_000_000
+_ERASED_FLASH: Final = b"\xff"
+_CLEARED_BY_RESET: Final = (
+    *(f"r{i}" for i in range(13)),
+    "ipsr",
+    "control",
+    "primask",
+    "basepri",
+    "faultmask",
+    "fpscr",
+    "msp",
+    "psp",
+    "xpsr",
+)
+
+
+class EmbeddedDevice(Device):
+    """Unicorn with the Cortex-M7 model, exceptions, system registers and DWT."""
+
+    def __init__(self, platform: Platform) -> None:
+        super().__init__(platform)
+        self._engine: UnicornEngine | None = None
+        # One buffer per memory, by every address at which it stands.
+        self._memories: list[tuple[int, ctypes.Array[ctypes.c_char]]] = []
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Counts instructions; faults are exact."""
+        return Capabilities(
+            count=CountKind("instructions", "counted"),
+            writes_flash=True,
+            simulated=True,
+            speed="fast",
+            exact_store_faults=True,
+        )
+
+    def open(self) -> None:
+        """Build the machine; memory is zero, flash erased."""
+        self.close()
+        engine = UnicornEngine()
+        self._system = SystemRegisters(
+            engine.executed_now, lambda on: engine.counter.set_divide_trap(enabled=on)
+        )
+        engine.map_registers(BASE, SIZE_BYTES, self._system.read, self._system.write)
+        self._map_memories(engine)
+        self._engine = engine
+        self._exceptions = ExceptionModel(engine, self, self._system)
+        self._reset()
+
+    def close(self) -> None:
+        """Free the machine."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+            self._memories = []
+
+    def load(self, address: int, size_bytes: int) -> bytes:
+        """The core's own read, for the exception model."""
+        self._check(address, size_bytes, "read")
+        return self._read(address, size_bytes)
+
+    def store(self, address: int, data: bytes) -> None:
+        """The core's own write, for the exception model."""
+        self._check(address, len(data), "write")
+        self._write(address, data)
+
+    def _map_memories(self, engine: UnicornEngine) -> None:
+        for peripheral in read_repl(self.platform.repl_path).memories():
+            if peripheral.size_bytes is None:
+                continue
+            region = self.platform.region_at(peripheral.addresses[0])
+            flash = region is not None and region.kind == "flash"
+            buffer = ctypes.create_string_buffer(peripheral.size_bytes)
+            if flash:
+                ctypes.memset(buffer, _ERASED_FLASH[0], peripheral.size_bytes)
+            for address in peripheral.addresses:
+                engine.map_memory(address, buffer, writable=not flash)
+                self._memories.append((address, buffer))
+
+    def _core(self) -> UnicornEngine:
+        if self._engine is None:
+            raise DeviceError("the device is not open: call open() first")
+        return self._engine
+
+    def _reset(self) -> None:
+        engine = self._core()
+        for name in _CLEARED_BY_RESET:
+            engine.write_register(name, 0)
+        engine.write_register("lr", 0xFFFF_FFFF)
+        engine.write_register("pc", 1)
+        self._system.reset()
+
+    def _pieces(self, address: int, size_bytes: int) -> list[tuple[int, int]]:
+        """(host address, length) for each memory that [address, address + size) crosses."""
+        self._core()
+        pieces = []
+        at, end = address, address + size_bytes
+        while at < end:
+            for base, buffer in self._memories:
+                if base <= at < base + len(buffer):
+                    length = min(end, base + len(buffer)) - at
+                    pieces.append((ctypes.addressof(buffer) + at - base, length))
+                    at += length
+                    break
+            else:
+                raise AccessError(
+                    f"{self.platform.repl_path.name} has no memory at {format_address(at)}; see "
+                    f"`usim platforms check {self.platform.name}`",
+                    address=at,
+                    size_bytes=end - at,
+                )
+        return pieces
+
+    def _read(self, address: int, size_bytes: int) -> bytes:
+        return b"".join(ctypes.string_at(*piece) for piece in self._pieces(address, size_bytes))
+
+    def _write(self, address: int, data: bytes) -> None:
+        offset = 0
+        for host_address, length in self._pieces(address, len(data)):
+            ctypes.memmove(host_address, data[offset : offset + length], length)
+            offset += length
+        self._core().code_changed(address, len(data))
+
+    def _read_register(self, name: str) -> int:
+        self._check_register(name)
+        return self._core().read_register(name)
+
+    def _write_register(self, name: str, value: int) -> None:
+        self._check_register(name)
+        if name in {"pc", "r15"}:
+            value |= 1  # an even address would select the Arm state
+        self._core().write_register(name, value)
+
+    def _check_register(self, name: str) -> None:
+        if name not in REGISTER_IDS:
+            raise DeviceError(f"no register {name!r}; there are {', '.join(REGISTER_IDS)}")
+
+    def _run_until(self, address: int, timeout_s: float) -> None:
+        engine = self._core()
+        deadline = time.monotonic() + timeout_s
+        while True:
+            stop = engine.run(address, _SLICE_INSTRUCTIONS)
+            if stop.kind is StopKind.REACHED:
+                return
+            if stop.kind not in {StopKind.SLICE, StopKind.SLEEP}:
+                _LOG.debug("%s at %s", stop.kind.name, format_address(stop.pc))
+                self._exceptions.take(stop)
+            # Nothing here can wake a sleeping core, so sleep lasts until the deadline as well.
+            if time.monotonic() >= deadline or stop.kind is StopKind.SLEEP:
+                raise DeviceTimeoutError(
+                    f"{format_address(address)} was not reached within {timeout_s:g} s; "
+                    f"last pc {format_address(stop.pc)}"
+                    + (", asleep (wfi) with no interrupt to come" if stop.kind is StopKind.SLEEP else ""),
+                    pc=stop.pc,
+                    timeout_s=timeout_s,
+                )

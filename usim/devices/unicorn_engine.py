@@ -1,0 +1,282 @@
+"""The CPU core: Unicorn's Cortex-M7 with native counting, memory in our own buffers, stops explained.
+
+What Unicorn leaves out of an M-profile core (exceptions, system registers, traps) is not here but in
+`exceptions.py` and `system_registers.py`; this module runs instructions and says why it stopped.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+from unicorn import Uc, UcError, arm_const, unicorn_const
+from unicorn.unicorn_py3.unicorn import uclib
+
+from usim.errors import DeviceError
+from usim.timing.counter import InstructionCounter, StopReason, divisions_in
+
+_THUMB: Final = 1
+
+REGISTER_IDS: Final[dict[str, int]] = {
+    **{f"r{i}": getattr(arm_const, f"UC_ARM_REG_R{i}") for i in range(13)},
+    "r13": arm_const.UC_ARM_REG_SP,
+    "r14": arm_const.UC_ARM_REG_LR,
+    "r15": arm_const.UC_ARM_REG_PC,
+    "sp": arm_const.UC_ARM_REG_SP,
+    "lr": arm_const.UC_ARM_REG_LR,
+    "pc": arm_const.UC_ARM_REG_PC,
+    "msp": arm_const.UC_ARM_REG_MSP,
+    "psp": arm_const.UC_ARM_REG_PSP,
+    "xpsr": arm_const.UC_ARM_REG_XPSR,
+    "ipsr": arm_const.UC_ARM_REG_IPSR,
+    "control": arm_const.UC_ARM_REG_CONTROL,
+    "primask": arm_const.UC_ARM_REG_PRIMASK,
+    "basepri": arm_const.UC_ARM_REG_BASEPRI,
+    "faultmask": arm_const.UC_ARM_REG_FAULTMASK,
+    "fpscr": arm_const.UC_ARM_REG_FPSCR,
+    **{f"s{i}": getattr(arm_const, f"UC_ARM_REG_S{i}") for i in range(32)},
+}
+
+
+class StopKind(Enum):
+    """Why instructions stopped."""
+
+    REACHED = auto()  # the address asked for is next
+    SLICE = auto()  # the instruction budget is spent
+    SVC = auto()
+    BKPT = auto()
+    EXCEPTION_RETURN = auto()
+    SLEEP = auto()  # wfi or wfe
+    DIVIDE_BY_ZERO = auto()
+    UNDEFINED = auto()
+    READ = auto()  # no memory there to read
+    WRITE = auto()  # ... or to write, or it is read-only
+    FETCH = auto()
+
+
+# The exception numbers that Unicorn reports for an M-profile core.
+_INTERRUPTS: Final = {2: StopKind.SVC, 7: StopKind.BKPT, 8: StopKind.EXCEPTION_RETURN}
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A stop at `pc`; `address` is what a memory access or a return asked for."""
+
+    kind: StopKind
+    pc: int
+    address: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _BadAccess:
+    kind: StopKind
+    address: int
+    pc: int
+    registers: dict[str, int]
+
+
+class UnicornEngine:
+    """One Cortex-M7 core with memory."""
+
+    def __init__(self) -> None:
+        self._uc = Uc(
+            unicorn_const.UC_ARCH_ARM,
+            unicorn_const.UC_MODE_THUMB | unicorn_const.UC_MODE_MCLASS,
+            arm_const.UC_CPU_ARM_CORTEX_M7,
+        )
+        numbers = [REGISTER_IDS[f"r{i}"] for i in range(16)]
+        self._handle: int = self._uc._uch.value
+        self.counter = InstructionCounter(uclib, self._handle, numbers)
+        self._bad_access: _BadAccess | None = None
+        self._interrupt: int | None = None
+        self._stop_hooks: set[int] = set()
+        self._division_hooks: set[int] = set()
+        self._native_hook(unicorn_const.UC_HOOK_BLOCK, "usim_on_block", 1, 0)
+        self._uc.hook_add(unicorn_const.UC_HOOK_MEM_INVALID, self._on_bad_access)
+        self._uc.hook_add(unicorn_const.UC_HOOK_INTR, self._on_interrupt)
+
+    def close(self) -> None:
+        """Free the core. The engine can't be used afterwards."""
+        del self._uc
+
+    # Memory.
+
+    def map_memory(self, base: int, buffer: ctypes.Array[ctypes.c_char], *, writable: bool) -> None:
+        """Put a host buffer at `base`; the same buffer may stand at several addresses."""
+        permissions = unicorn_const.UC_PROT_READ | unicorn_const.UC_PROT_EXEC
+        if writable:
+            permissions |= unicorn_const.UC_PROT_WRITE
+        size = ctypes.sizeof(buffer)
+        try:
+            self._uc.mem_map_ptr(base, size, permissions, ctypes.addressof(buffer))
+        except UcError as exc:
+            raise DeviceError(
+                f"the emulator cannot map {size} bytes at {base:#x} ({exc}); "
+                "memory must start and end at a multiple of 1 KiB"
+            ) from exc
+
+    def map_registers(
+        self,
+        base: int,
+        size_bytes: int,
+        read: Callable[[int, int], int],
+        write: Callable[[int, int, int], None],
+    ) -> None:
+        """Serve [base, base + size) by read(offset, size) and write(offset, size, value)."""
+        self._uc.mmio_map(
+            base,
+            size_bytes,
+            lambda _uc, offset, size, _data: read(offset, size),
+            None,
+            lambda _uc, offset, size, value, _data: write(offset, size, value),
+            None,
+        )
+        kinds = unicorn_const.UC_HOOK_MEM_READ | unicorn_const.UC_HOOK_MEM_WRITE
+        self._native_hook(kinds, "usim_on_register_access", base, base + size_bytes - 1)
+
+    def code_changed(self, address: int, size_bytes: int) -> None:
+        """The host wrote memory: drop translations of code that lay there."""
+        if self.counter.holds_code(address, size_bytes):
+            self._uc.ctl_flush_tb()
+            self.counter.forget()
+
+    # Registers.
+
+    def read_register(self, name: str) -> int:
+        """Return a register by its name in REGISTER_IDS."""
+        return int(self._uc.reg_read(REGISTER_IDS[name]))
+
+    def write_register(self, name: str, value: int) -> None:
+        """Set a register by its name in REGISTER_IDS."""
+        self._uc.reg_write(REGISTER_IDS[name], value & 0xFFFF_FFFF)
+
+    @property
+    def in_thumb_state(self) -> bool:
+        """EPSR.T: clear after a branch to an even address."""
+        return bool(self._uc.reg_read(arm_const.UC_ARM_REG_CPSR) & 1 << 5)
+
+    def executed_now(self) -> int:
+        """Instructions executed before the current one; exact inside register callbacks too."""
+        return self.counter.executed_before(self.read_register("pc"))
+
+    # Running.
+
+    def run(self, stop_address: int, budget: int) -> Stop:
+        """Execute from pc; stop before `stop_address`, about `budget` instructions on, or at an event."""
+        self._watch(stop_address)
+        while True:
+            self.counter.arm(stop_address, budget)
+            self._bad_access = self._interrupt = None
+            error: UcError | None = None
+            try:
+                # No address is odd, so Unicorn's own `until` never matches.
+                self._uc.emu_start(self.read_register("pc") | _THUMB, 0xFFFF_FFFF)
+            except UcError as exc:
+                error = exc
+            stop = self._explain(error)
+            if stop is not None:
+                return stop
+
+    def _explain(self, error: UcError | None) -> Stop | None:
+        """What ended emu_start; None to go on."""
+        if self._bad_access is not None:
+            return self._stop_at_bad_access(self._bad_access)
+        if self._interrupt is not None:
+            return self._stop_at_interrupt(self._interrupt)
+        pc = self.read_register("pc")
+        if error is not None:
+            return self._stop_at_error(error, pc)
+        match self.counter.stop_reason:
+            case StopReason.ADDRESS_REACHED:
+                return Stop(StopKind.REACHED, pc)
+            case StopReason.BUDGET_SPENT:
+                return Stop(StopKind.SLICE, pc)
+            case StopReason.DIVIDED_BY_ZERO:
+                return Stop(StopKind.DIVIDE_BY_ZERO, pc)
+            case StopReason.NEW_DIVISION:
+                self._hook_divisions(*self.counter.block)
+                return None
+            case StopReason.NONE:
+                return Stop(StopKind.SLEEP, pc)
+
+    def _stop_at_bad_access(self, bad: _BadAccess) -> Stop:
+        # After a store that faults, Unicorn finishes the block. The registers go back to where they
+        # were; stores behind the faulting one stay done, as they may on a chip with a write buffer.
+        for name, value in bad.registers.items():
+            self.write_register(name, value)
+        self.write_register("pc", bad.pc | _THUMB)
+        self.counter.rewind_to(bad.pc)
+        return Stop(bad.kind, bad.pc, bad.address)
+
+    def _stop_at_interrupt(self, number: int) -> Stop:
+        pc = self.read_register("pc")
+        kind = _INTERRUPTS.get(number)
+        if kind is None:
+            raise DeviceError(f"the emulator raised an unknown event {number} at pc {pc:#010x}")
+        if kind is StopKind.BKPT:
+            self.counter.rewind_to(pc)
+        return Stop(kind, pc, pc)
+
+    def _stop_at_error(self, error: UcError, pc: int) -> Stop:
+        if error.errno == unicorn_const.UC_ERR_INSN_INVALID:
+            self.counter.rewind_to(pc)
+            return Stop(StopKind.UNDEFINED, pc)
+        raise DeviceError(f"the emulator failed at pc {pc:#010x}: {error}") from error
+
+    # Hooks.
+
+    def _native_hook(self, kinds: int, callback: str, begin: int, end: int) -> None:
+        hook = ctypes.c_size_t()
+        status = uclib.uc_hook_add(
+            ctypes.c_void_p(self._handle),
+            ctypes.byref(hook),
+            ctypes.c_int(kinds),
+            ctypes.c_void_p(self.counter.callback(callback)),
+            ctypes.c_void_p(self.counter.pointer),
+            ctypes.c_uint64(begin),
+            ctypes.c_uint64(end),
+        )
+        if status != unicorn_const.UC_ERR_OK:
+            raise DeviceError(f"the emulator refused a hook: {UcError(status)}")
+
+    def _watch(self, address: int) -> None:
+        """Make sure that execution can stop at `address`, inside a block as well."""
+        if address not in self._stop_hooks:
+            self._stop_hooks.add(address)
+            self._native_hook(
+                unicorn_const.UC_HOOK_CODE, "usim_on_stop_address", address, address
+            )
+            self._uc.ctl_flush_tb()
+
+    def _hook_divisions(self, address: int, size_bytes: int) -> None:
+        code = bytes(self._uc.mem_read(address, size_bytes))
+        for division in divisions_in(code, address):
+            if division not in self._division_hooks:
+                self._division_hooks.add(division)
+                self._native_hook(
+                    unicorn_const.UC_HOOK_CODE, "usim_on_division", division, division
+                )
+        self._uc.ctl_remove_cache(address, address + size_bytes)
+
+    def _on_bad_access(
+        self, _uc: Uc, access: int, address: int, _size: int, _value: int, _data: object
+    ) -> bool:
+        kinds = {
+            unicorn_const.UC_MEM_READ_UNMAPPED: StopKind.READ,
+            unicorn_const.UC_MEM_READ_PROT: StopKind.READ,
+            unicorn_const.UC_MEM_WRITE_UNMAPPED: StopKind.WRITE,
+            unicorn_const.UC_MEM_WRITE_PROT: StopKind.WRITE,
+        }
+        if self._bad_access is None:
+            registers = {f"r{i}": self.read_register(f"r{i}") for i in range(15)}
+            self._bad_access = _BadAccess(
+                kinds.get(access, StopKind.FETCH), address, self.read_register("pc"), registers
+            )
+        return False
+
+    def _on_interrupt(self, uc: Uc, number: int, _data: object) -> None:
+        self._interrupt = number
+        uc.emu_stop()

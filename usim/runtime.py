@@ -1,0 +1,131 @@
+"""Builds the device runtime for a platform, loads it, and knows where its parts are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from usim import abi
+from usim.devices import Device
+from usim.image import SectionKind, read_object
+from usim.loader import LoadedImage, load, missing_symbols
+from usim.memory import SectionAllocator
+from usim.relocations import Target
+from usim.resources import data_folder
+from usim.symbols import SymbolTable
+from usim.toolchain import Toolchain
+
+_SOURCES: Final = ("start.c", "tasks.c", "workspace.c", "faults.c")
+_FLAGS: Final = ("-Wall", "-Wextra", "-Wconversion", "-Werror")
+# Of the stack section; handlers run on the main stack, tasks on the process stack below it.
+HANDLER_STACK_BYTES: Final = 512
+_PREFIX: Final = "usim_runtime_"
+_HELPERS: Final = ("workspace_alloc", "workspace_free", "set_last_error", "cycles")
+
+
+class CodeLoader:
+    """Compiles and places C on a device: the runtime first, modules that may use it later."""
+
+    def __init__(
+        self,
+        device: Device,
+        toolchain: Toolchain,
+        allocators: Mapping[str, SectionAllocator],
+        symbols: SymbolTable,
+    ) -> None:
+        self._device = device
+        self._toolchain = toolchain
+        self._allocators = allocators
+        self._symbols = symbols
+
+    def place(
+        self, elf_objects: Sequence[bytes], helpers: Mapping[str, Target]
+    ) -> tuple[LoadedImage, tuple[bytes, ...]]:
+        """Load ELF objects; returns the image and the objects, with builtins they needed linked in."""
+        objects = [read_object(data) for data in elf_objects]
+        if missing_symbols(objects, helpers):
+            core = self._device.platform.core
+            archive = self._toolchain.builtins(core)
+            elf_objects = [self._toolchain.partial_link(elf_objects, archive, core)]
+            objects = [read_object(data) for data in elf_objects]
+        image = load(objects, self._allocators, helpers, helpers)
+        for kind, block in image.blocks.items():
+            self._device.write(block.address, image.contents[kind])
+        self._symbols.add(image, elf_objects)
+        return image, tuple(elf_objects)
+
+    def remove(self, image: LoadedImage) -> None:
+        """Give an image's memory back."""
+        self._symbols.remove(image)
+        for kind, block in image.blocks.items():
+            self._allocators[kind].free(block)
+
+
+class DeviceRuntime:
+    """The runtime on the device: its entry points and records."""
+
+    def __init__(self, device: Device, toolchain: Toolchain, loader: CodeLoader) -> None:
+        self._device = device
+        folder = data_folder("device_runtime")
+        objects = [
+            toolchain.compile(
+                (folder / source).read_text(encoding="utf-8"),
+                name=f"device_runtime/{source}",
+                core=device.platform.core,
+                include=(folder,),
+                flags=_FLAGS,
+            )
+            for source in _SOURCES
+        ]
+        self.image, _ = loader.place(objects, {})
+        self.start = self._address("usim_start")
+        self.done = self._address("usim_done")
+        self._fault = self._address("usim_fault")
+        self.helpers = {
+            f"usim_{name}": Target(f"usim_{name}", self._address(_PREFIX + name), thumb=True)
+            for name in _HELPERS
+        }
+        self._configure()
+
+    def _address(self, name: str) -> int:
+        symbol = self.image.symbol(name)
+        assert symbol is not None, name
+        return symbol.address
+
+    @property
+    def task_stack(self) -> tuple[int, int]:
+        """The tasks' stack as (lowest address, top)."""
+        stack = self._device.platform.section("stack")
+        return stack.base, stack.end - HANDLER_STACK_BYTES
+
+    def _configure(self) -> None:
+        platform = self._device.platform
+        pools = [(extent.base, extent.size_bytes) for extent in platform.section("workspace").extents]
+        config = abi.pack_config(
+            platform.section("args").base, self.task_stack, platform.section("stack").end, pools
+        )
+        self._device.write(self._address("usim_config"), config)
+        self.paint_stack()
+
+    def paint_stack(self) -> None:
+        """Fill the tasks' stack with a pattern, so that its high-water mark can be read."""
+        low, top = self.task_stack
+        self._device.write(low, abi.STACK_PAINT.to_bytes(4, "little") * ((top - low) // 4))
+
+    def stack_high_water_bytes(self) -> int:
+        """The most that tasks have used of their stack since it was painted."""
+        low, top = self.task_stack
+        content = self._device.read(low, top - low)
+        paint = abi.STACK_PAINT.to_bytes(4, "little")
+        untouched = 0
+        while content[untouched : untouched + 4] == paint:
+            untouched += 4
+        return top - low - untouched
+
+    def read_fault(self) -> abi.FaultRecord:
+        """What the fault handler kept."""
+        return abi.unpack_fault(self._device.read(self._fault, abi.FAULT_BYTES))
+
+    def size_bytes(self) -> int:
+        """Code of the runtime, in bytes."""
+        return self.image.size_bytes(SectionKind.TEXT)

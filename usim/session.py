@@ -1,0 +1,308 @@
+"""A session with a device: connect, load modules, put tensors there, call functions lazily or at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from usim import abi
+from usim.calls import BoundCall
+from usim.debug_info import read_signatures
+from usim.devices import Capabilities, make_device
+from usim.errors import ArgumentError, DeviceError, UsimError
+from usim.image import read_object
+from usim.loader import LoadedImage
+from usim.memory import SectionAllocator
+from usim.module import Module
+from usim.platforms import Platform, load_platform
+from usim.resources import data_folder
+from usim.runtime import CodeLoader, DeviceRuntime
+from usim.symbols import SymbolTable
+from usim.tasks import Call, TaskQueue
+from usim.tensor import Tensor, check_dtype
+from usim.toolchain import Toolchain, find_toolchain
+
+_TENSOR_ALIGNMENT: Final = 16
+_ALLOCATED_BY_HOST: Final = ("text", "rodata", "data", "bss", "heap")
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What a session has asked of its device so far. A transaction is one request over the link."""
+
+    batches: int
+    tasks: int
+    transactions: int
+    bytes_to_device: int
+    bytes_from_device: int
+
+
+@dataclass(frozen=True, slots=True)
+class SectionUse:
+    """How full a section is, in bytes. For stack and workspace only the peak is known."""
+
+    name: str
+    used_bytes: int | None
+    peak_bytes: int
+    size_bytes: int
+
+
+class Session:
+    """A device that modules, tensors and models can be put on.
+
+    with usim.Session("stm32f746") as s:
+        module = s.load_module("void add(const float *a, const float *b, float *c, int n) {...}")
+        a = s.tensor(np.ones(4, np.float32))
+        module.add(a, a, a, 4)        # queued
+        print(a.numpy())              # runs the queue, reads
+
+    `platform` is a name or a platform.yaml; `backend` one of usim.devices.BACKENDS. Calls are queued
+    and run as one batch when a result is read, on sync(), when the queue (`queue_length`) or the args
+    section is full, and at exit; `strict` runs each at once. `timeout_s` limits one batch, in seconds
+    of host time.
+    """
+
+    def __init__(
+        self,
+        platform: str | Path | Platform = "stm32f746",
+        *,
+        backend: str = "embedded",
+        toolchain: str | None = None,
+        strict: bool = False,
+        queue_length: int = 32,
+        timeout_s: float = 30.0,
+    ) -> None:
+        if queue_length < 1 or timeout_s <= 0:
+            raise ArgumentError(
+                f"queue_length {queue_length} and timeout_s {timeout_s} must be positive"
+            )
+        self.platform = platform if isinstance(platform, Platform) else load_platform(platform)
+        self.toolchain: Toolchain = find_toolchain(toolchain)
+        self.backend = backend
+        self.strict = strict
+        self._queue_length = 1 if strict else queue_length
+        self._timeout_s = timeout_s
+        self._device = make_device(backend, self.platform)
+        self._open = False
+
+    # Life cycle.
+
+    def open(self) -> Session:
+        """Connect, build and load the runtime. `with` does this."""
+        if self._open:
+            return self
+        self.symbols = SymbolTable()
+        self._allocators = {
+            name: SectionAllocator(self.platform.section(name), platform=self.platform.name)
+            for name in _ALLOCATED_BY_HOST
+        }
+        try:
+            self._device.open()
+            self._loader = CodeLoader(
+                self._device, self.toolchain, self._allocators, self.symbols
+            )
+            self._runtime = DeviceRuntime(self._device, self.toolchain, self._loader)
+            self._queue = TaskQueue(
+                self._device, self._runtime, self.symbols, self._queue_length
+            )
+            self._queue.timeout_s = self._timeout_s
+        except UsimError:
+            self._device.close()
+            raise
+        self._open = True
+        return self
+
+    def close(self) -> None:
+        """Let go of the device without running what is queued."""
+        if self._open:
+            self._queue.discard("the session was closed")
+            self._open = False
+        self._device.close()
+
+    def __enter__(self) -> Session:
+        return self.open()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _exc: BaseException | None, _tb: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self.sync()
+        finally:
+            self.close()
+
+    def _require_open(self) -> None:
+        if not self._open:
+            raise DeviceError("the session is not open: use it in a with statement, or call open()")
+
+    # Code.
+
+    def load_module(
+        self,
+        source: str | Path,
+        *,
+        name: str | None = None,
+        include: Sequence[Path] = (),
+        flags: Sequence[str] = (),
+    ) -> Module:
+        """Compile C and load it. `source` is C text, or the Path of a file.
+
+        `usim.h` and `include` are on the include path; `flags` follow the platform's own. Raises
+        CompileError with the compiler's message, LinkError (an undefined symbol), MemoryFullError.
+        """
+        self._require_open()
+        if isinstance(source, Path):
+            name = name or str(source)
+            include = (source.resolve().parent, *include)
+            source = _read_source(source)
+        name = name or "module.c"
+        compiled = self.toolchain.compile(
+            source,
+            name=name,
+            core=self.platform.core,
+            include=(data_folder("device_runtime"), *include),
+            flags=flags,
+        )
+        return self.load_object(compiled, name=name)
+
+    def load_object(self, elf: bytes, *, name: str = "module.o") -> Module:
+        """Load a compiled relocatable object. Raises LinkError, MemoryFullError."""
+        self._require_open()
+        image, _ = self._loader.place([elf], self._runtime.helpers)
+        # Not what the compiler's own library brought along.
+        own = {symbol.name for symbol in read_object(elf).exported()}
+        return Module(self, name, image, own, read_signatures(elf))
+
+    def unload(self, image: LoadedImage) -> None:
+        """Free what a module takes; queued calls run first. Module.unload calls this."""
+        if self._open:
+            self._queue.flush()
+            self._loader.remove(image)
+
+    def submit(self, bound: BoundCall, function_address: int) -> Call:
+        """Queue a checked call; Function.__call__ calls this."""
+        self._require_open()
+        call = self._queue.submit(bound, function_address)
+        if self.strict:
+            self._queue.flush()
+        return call
+
+    def sync(self) -> None:
+        """Run what is queued. TaskError, FaultError or DeviceTimeoutError for what fails."""
+        self._require_open()
+        self._queue.flush()
+
+    # Data.
+
+    def tensor(
+        self, values: npt.ArrayLike, *, section: Literal["heap", "rodata"] = "heap"
+    ) -> Tensor:
+        """Copy an array to the device: to the heap, or as a constant to where rodata lies.
+
+        Any shape; bool, integers up to 64 bits, float16 to float64. MemoryFullError if it doesn't fit.
+        """
+        array = np.ascontiguousarray(np.asarray(values))
+        array = array.reshape(np.shape(values))
+        check_dtype(array.dtype)
+        return self._place(array.shape, array.dtype, array.tobytes(), section)
+
+    def empty(self, shape: int | Sequence[int], dtype: npt.DTypeLike = np.float32) -> Tensor:
+        """A tensor on the heap whose content is whatever was there."""
+        extents = (shape,) if isinstance(shape, int) else tuple(shape)
+        if any(extent < 0 for extent in extents):
+            raise ArgumentError(f"a tensor cannot have the shape {extents}")
+        element: np.dtype[Any] = np.dtype(dtype)
+        check_dtype(element)
+        return self._place(extents, element, None, "heap")
+
+    def view(self, tensor: Tensor, offset_bytes: int, shape: Sequence[int], dtype: str) -> Tensor:
+        """A tensor that is a part of another's memory, `offset_bytes` from its start."""
+        part = Tensor(self, tensor.address + offset_bytes, tuple(shape), dtype)
+        if offset_bytes < 0 or offset_bytes + part.nbytes > tensor.nbytes:
+            raise ArgumentError(f"{part} does not lie within {tensor}")
+        part.base = tensor  # keeps the memory
+        return part
+
+    def _place(
+        self, shape: tuple[int, ...], dtype: np.dtype[Any], data: bytes | None, section: str
+    ) -> Tensor:
+        self._require_open()
+        if section not in {"heap", "rodata"}:
+            raise ArgumentError(f"tensors go to section heap or rodata, not {section!r}")
+        size = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
+        guard_at = size + -size % 4
+        allocator = self._allocators[section]
+        block = allocator.allocate(guard_at + len(abi.GUARD_WORDS), _TENSOR_ALIGNMENT)
+        guard_address = block.address + guard_at
+        if data is None:
+            self._device.write(guard_address, abi.GUARD_WORDS)
+        else:
+            self._device.write(block.address, data.ljust(guard_at, b"\0") + abi.GUARD_WORDS)
+        return Tensor(
+            self,
+            block.address,
+            shape,
+            dtype,
+            guard_address=guard_address,
+            release=lambda: allocator.free(block),
+        )
+
+    def read_memory(self, address: int, size_bytes: int) -> bytes:
+        """Read the device's memory; queued calls run first. AccessError where no memory is."""
+        self.sync()
+        return self._device.read(address, size_bytes)
+
+    def write_memory(self, address: int, data: bytes) -> None:
+        """Write the device's memory; queued calls run first. AccessError where no memory is."""
+        self.sync()
+        self._device.write(address, data)
+
+    # What is known of it.
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the device can count."""
+        return self._device.capabilities
+
+    @property
+    def stats(self) -> Statistics:
+        """Batches, tasks, transactions and bytes so far."""
+        self._require_open()
+        link = self._device.transactions
+        return Statistics(
+            self._queue.batches,
+            self._queue.tasks,
+            link.total,
+            link.bytes_written,
+            link.bytes_read,
+        )
+
+    def memory_use(self) -> tuple[SectionUse, ...]:
+        """How full each section is and was at most; runs what is queued."""
+        self.sync()
+        used = [
+            SectionUse(name, allocator.used_bytes, allocator.peak_bytes, allocator.section.size_bytes)
+            for name, allocator in self._allocators.items()
+        ]
+        workspace, stack = self.platform.section("workspace"), self.platform.section("stack")
+        used.append(
+            SectionUse("workspace", None, self._queue.workspace_peak_bytes, workspace.size_bytes)
+        )
+        used.append(
+            SectionUse("stack", None, self._runtime.stack_high_water_bytes(), stack.size_bytes)
+        )
+        return tuple(used)
+
+
+def _read_source(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
+        raise ArgumentError(f"cannot read {path}: {reason}") from exc

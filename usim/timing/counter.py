@@ -1,0 +1,141 @@
+"""The native instruction counter: built once for this machine, then called by Unicorn for every block."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from enum import IntEnum
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from usim.toolchain import build_host_library
+
+_SOURCE: Final = Path(__file__).parent / "native" / "counter.c"
+
+
+class StopReason(IntEnum):
+    """Why the native side ended a run."""
+
+    NONE = 0
+    BUDGET_SPENT = 1
+    ADDRESS_REACHED = 2
+    NEW_DIVISION = 3
+    DIVIDED_BY_ZERO = 4
+
+
+class _Counter(ctypes.Structure):
+    """The head of counter_t in counter.c; the table behind it is the native side's own."""
+
+    _fields_ = (
+        ("engine", ctypes.c_void_p),
+        ("emu_stop", ctypes.c_void_p),
+        ("mem_read", ctypes.c_void_p),
+        ("reg_read", ctypes.c_void_p),
+        ("instructions", ctypes.c_uint64),
+        ("budget", ctypes.c_uint64),
+        ("block_address", ctypes.c_uint32),
+        ("block_size", ctypes.c_uint32),
+        ("stop_address", ctypes.c_uint32),
+        ("stop_reason", ctypes.c_uint32),
+        ("lowest_code", ctypes.c_uint32),
+        ("highest_code", ctypes.c_uint32),
+        ("trap_divide_by_zero", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
+        ("register_ids", ctypes.c_int32 * 16),
+    )
+
+
+@lru_cache(maxsize=1)
+def _library() -> ctypes.CDLL:
+    library = ctypes.CDLL(str(build_host_library([_SOURCE], "usim_counter")))
+    library.usim_counter_size.restype = ctypes.c_uint64
+    library.usim_counter_behind.argtypes = [ctypes.c_void_p, ctypes.c_uint32]
+    library.usim_counter_behind.restype = ctypes.c_uint32
+    library.usim_counter_forget.argtypes = [ctypes.c_void_p]
+    library.usim_counter_forget.restype = None
+    return library
+
+
+def _address_of(function: object) -> int:
+    return ctypes.cast(function, ctypes.c_void_p).value or 0  # type: ignore[arg-type]
+
+
+class InstructionCounter:
+    """Counts instructions exactly, and ends runs at an address or after a number of instructions."""
+
+    def __init__(self, unicorn: ctypes.CDLL, engine: int, register_ids: list[int]) -> None:
+        self._library = _library()
+        self._memory = ctypes.create_string_buffer(self._library.usim_counter_size())
+        self._state = _Counter.from_buffer(self._memory)
+        self._state.engine = engine
+        self._state.emu_stop = _address_of(unicorn.uc_emu_stop)
+        self._state.mem_read = _address_of(unicorn.uc_mem_read)
+        self._state.reg_read = _address_of(unicorn.uc_reg_read)
+        self._state.register_ids[:] = register_ids
+        self.forget()
+
+    @property
+    def pointer(self) -> int:
+        """The address of the native state, which every callback gets as its user data."""
+        return ctypes.addressof(self._state)
+
+    def callback(self, name: str) -> int:
+        """The address of one of the native callbacks."""
+        return _address_of(getattr(self._library, name))
+
+    @property
+    def executed(self) -> int:
+        """Instructions executed, the whole of the current block included."""
+        return int(self._state.instructions)
+
+    def executed_before(self, pc: int) -> int:
+        """Instructions executed before the one at `pc`, which lies in the current block."""
+        return self.executed - int(self._library.usim_counter_behind(self.pointer, pc))
+
+    def rewind_to(self, pc: int) -> None:
+        """The current block ended before `pc`: take back what it did not execute."""
+        self._state.instructions = self.executed_before(pc)
+        self._state.block_size = 0
+
+    def arm(self, stop_address: int, budget: int) -> None:
+        """Stop before `stop_address`, or before the first block after `budget` more instructions."""
+        self._state.stop_address = stop_address
+        self._state.budget = self._state.instructions + budget
+        self._state.stop_reason = StopReason.NONE
+
+    @property
+    def stop_reason(self) -> StopReason:
+        """Why the last run ended."""
+        return StopReason(self._state.stop_reason)
+
+    def set_divide_trap(self, *, enabled: bool) -> None:
+        """CCR.DIV_0_TRP: whether a division by zero is a fault."""
+        self._state.trap_divide_by_zero = int(enabled)
+
+    @property
+    def block(self) -> tuple[int, int]:
+        """Address and size of the current block."""
+        return self._state.block_address, self._state.block_size
+
+    def holds_code(self, address: int, size_bytes: int) -> bool:
+        """Whether code has run that lies near [address, address + size_bytes)."""
+        return (
+            address < self._state.highest_code and address + size_bytes > self._state.lowest_code
+        )
+
+    def forget(self) -> None:
+        """Code has changed: drop what is known of blocks."""
+        self._library.usim_counter_forget(self.pointer)
+
+
+def divisions_in(code: bytes, address: int) -> Iterator[int]:
+    """Addresses of SDIV and UDIV in a block of Thumb code (DDI 0403E A7.7.127, A7.7.195)."""
+    offset = 0
+    while offset + 2 <= len(code):
+        first = int.from_bytes(code[offset : offset + 2], "little")
+        wide = first >> 11 >= 0x1D
+        second = int.from_bytes(code[offset + 2 : offset + 4], "little") if wide else 0
+        if first & 0xFFF0 in (0xFB90, 0xFBB0) and second & 0xF0F0 == 0xF0F0:
+            yield address + offset
+        offset += 4 if wide else 2

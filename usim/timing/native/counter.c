@@ -1,0 +1,195 @@
+/*
+ * counter.c - counts executed instructions, one callback a basic block, inside the emulator's process.
+ *
+ * Unicorn calls usim_on_block before each translated block with its address and length. The number of
+ * instructions in a block follows from its bytes (Thumb: a halfword with its top five bits at 0b11101,
+ * 0b11110 or 0b11111 starts a 32-bit instruction) and is kept per block, so that the usual cost is a
+ * table look-up. Built for the host; calls Unicorn through function pointers, so it links to nothing.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(_WIN32)
+#define USIM_EXPORT __declspec(dllexport)
+#else
+#define USIM_EXPORT __attribute__((visibility("default")))
+#endif
+
+#define SLOTS 65536U /* power of 2; a slot lost to a collision only costs a recount */
+#define MAX_BLOCK_BYTES 4096U
+
+enum stop_reason { RUNNING = 0, BUDGET_SPENT = 1, ADDRESS_REACHED = 2, NEW_DIVISION = 3, DIVIDED_BY_ZERO = 4 };
+
+typedef struct {
+    uint64_t key; /* address << 16 | size, plus 1 so that 0 means empty */
+    uint32_t instructions;
+    uint32_t has_division;
+} slot_t;
+
+/* Shared with usim/timing/counter.py (ctypes). */
+typedef struct {
+    void *engine;
+    int (*emu_stop)(void *engine);
+    int (*mem_read)(void *engine, uint64_t address, void *bytes, uint64_t size);
+    int (*reg_read)(void *engine, int reg, void *value);
+    uint64_t instructions; /* executed, the whole of the current block included */
+    uint64_t budget;       /* stop before a block once `instructions` has reached this */
+    uint32_t block_address;
+    uint32_t block_size;
+    uint32_t stop_address;
+    uint32_t stop_reason;
+    uint32_t lowest_code; /* of all blocks seen since usim_counter_forget */
+    uint32_t highest_code;
+    uint32_t trap_divide_by_zero; /* CCR.DIV_0_TRP */
+    uint32_t reserved;
+    int32_t register_ids[16];     /* Unicorn's numbers of r0-r15 */
+    slot_t slots[SLOTS];
+} counter_t;
+
+static uint32_t is_wide(uint16_t halfword) { return (halfword >> 11) >= 0x1DU; }
+
+static uint16_t halfword_at(const uint8_t *bytes) {
+    return (uint16_t)(bytes[0] | (uint16_t)(bytes[1] << 8));
+}
+
+/* SDIV and UDIV, encoding T1 (DDI 0403E A7.7.127, A7.7.195). */
+static uint32_t is_division(uint16_t first, uint16_t second) {
+    return ((first & 0xFFF0U) == 0xFB90U || (first & 0xFFF0U) == 0xFBB0U) &&
+           (second & 0xF0F0U) == 0xF0F0U;
+}
+
+USIM_EXPORT uint64_t usim_counter_size(void) { return sizeof(counter_t); }
+
+/* Instructions in `size` bytes at `address`; *division is set if one of them divides. */
+static uint32_t count_instructions(counter_t *counter, uint32_t address, uint32_t size,
+                                   uint32_t *division) {
+    uint8_t bytes[MAX_BLOCK_BYTES + 2];
+    uint32_t count = 0;
+    if (size > MAX_BLOCK_BYTES ||
+        counter->mem_read(counter->engine, address, bytes, size) != 0) {
+        return 1; /* the fetch itself will fault */
+    }
+    for (uint32_t i = 0; i + 2U <= size; count++) {
+        const uint16_t first = halfword_at(bytes + i);
+        if (is_wide(first) != 0U && i + 4U <= size) {
+            *division |= is_division(first, halfword_at(bytes + i + 2U));
+            i += 4U;
+        } else {
+            i += 2U;
+        }
+    }
+    return count;
+}
+
+static slot_t *find_slot(counter_t *counter, uint32_t address, uint32_t size) {
+    const uint64_t key = ((uint64_t)address << 16 | size) + 1U;
+    slot_t *slot = &counter->slots[((address >> 1) ^ (address >> 17)) & (SLOTS - 1U)];
+    if (slot->key != key) {
+        slot->has_division = 0;
+        slot->instructions = count_instructions(counter, address, size, &slot->has_division);
+        slot->key = key;
+        if (address < counter->lowest_code) {
+            counter->lowest_code = address;
+        }
+        if (address + size > counter->highest_code) {
+            counter->highest_code = address + size;
+        }
+    }
+    return slot;
+}
+
+static void stop(counter_t *counter, uint32_t reason) {
+    counter->stop_reason = reason;
+    counter->emu_stop(counter->engine);
+}
+
+/* UC_HOOK_BLOCK over all memory. A block that is stopped here has not run and is not counted. */
+USIM_EXPORT void usim_on_block(void *engine, uint64_t address, uint32_t size, void *user) {
+    counter_t *counter = user;
+    (void)engine;
+    const uint32_t start = (uint32_t)address;
+    if (counter->stop_reason != RUNNING) {
+        counter->emu_stop(counter->engine);
+        return;
+    }
+    counter->block_address = start;
+    counter->block_size = 0;
+    if (start == counter->stop_address) {
+        stop(counter, ADDRESS_REACHED);
+        return;
+    }
+    if (counter->instructions >= counter->budget) {
+        stop(counter, BUDGET_SPENT);
+        return;
+    }
+    slot_t *slot = find_slot(counter, start, size);
+    if (slot->has_division != 0U) {
+        slot->has_division = 0; /* from now on the hook on the instruction watches it */
+        counter->block_size = size;
+        stop(counter, NEW_DIVISION);
+        return;
+    }
+    counter->block_size = size;
+    counter->instructions += slot->instructions;
+}
+
+/* Take back what of the current block lies at or behind `pc`: it has not run. Returns how many. */
+USIM_EXPORT uint32_t usim_counter_behind(counter_t *counter, uint32_t pc) {
+    const uint32_t end = counter->block_address + counter->block_size;
+    uint32_t division = 0;
+    if (pc < counter->block_address || pc >= end) {
+        return 0;
+    }
+    return count_instructions(counter, pc, end - pc, &division);
+}
+
+/* UC_HOOK_CODE on the one address where a run may have to end inside a block. */
+USIM_EXPORT void usim_on_stop_address(void *engine, uint64_t address, uint32_t size, void *user) {
+    counter_t *counter = user;
+    (void)engine;
+    (void)size;
+    if ((uint32_t)address == counter->stop_address && counter->stop_reason == RUNNING) {
+        counter->instructions -= usim_counter_behind(counter, (uint32_t)address);
+        counter->block_size = 0;
+        stop(counter, ADDRESS_REACHED);
+    }
+}
+
+/* UC_HOOK_CODE on one SDIV or UDIV: with CCR.DIV_0_TRP set, a divisor of 0 is a UsageFault. */
+USIM_EXPORT void usim_on_division(void *engine, uint64_t address, uint32_t size, void *user) {
+    counter_t *counter = user;
+    uint8_t bytes[4];
+    uint32_t divisor = 1;
+    (void)size;
+    if (counter->trap_divide_by_zero == 0U || counter->stop_reason != RUNNING ||
+        counter->mem_read(engine, address, bytes, sizeof bytes) != 0 ||
+        is_division(halfword_at(bytes), halfword_at(bytes + 2)) == 0U) {
+        return; /* other code may have been loaded here since the hook was set */
+    }
+    counter->reg_read(engine, counter->register_ids[bytes[2] & 0xFU], &divisor);
+    if (divisor == 0U) {
+        counter->instructions -= usim_counter_behind(counter, (uint32_t)address);
+        counter->block_size = 0;
+        stop(counter, DIVIDED_BY_ZERO);
+    }
+}
+
+/* UC_HOOK_MEM_READ|WRITE on the system registers: its mere presence makes Unicorn sync the PC there. */
+USIM_EXPORT void usim_on_register_access(void *engine, int type, uint64_t address, int size,
+                                         int64_t value, void *user) {
+    (void)engine;
+    (void)type;
+    (void)address;
+    (void)size;
+    (void)value;
+    (void)user;
+}
+
+/* Code was written: what is known of blocks is void. */
+USIM_EXPORT void usim_counter_forget(counter_t *counter) {
+    for (uint32_t i = 0; i < SLOTS; i++) {
+        counter->slots[i].key = 0;
+    }
+    counter->lowest_code = UINT32_MAX;
+    counter->highest_code = 0;
+}
