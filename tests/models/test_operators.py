@@ -7,9 +7,9 @@ from functools import cache
 
 import numpy as np
 import pytest
-from cases import CASES
-from host import HostModel, build_library
-from reference import run_reference
+from host_model import HostModel, build_library
+from operator_cases import CASES
+from tflm_reference import run_reference
 
 from usim.models.lowering import LoweredModel, lower
 from usim.models.tflite import read_graph

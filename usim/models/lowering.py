@@ -151,7 +151,7 @@ class _Operands:
         return Activation(index, offset, tensor.size_bytes, tensor.dtype, tensor.shape)
 
     def _add(self, name: str, data: npt.NDArray[Any]) -> ConstantRef:
-        self.constants.append(Constant(name, np.ascontiguousarray(data)))
+        self.constants.append(Constant(name, np.require(data, requirements=["C", "A"])))
         return ConstantRef(len(self.constants) - 1)
 
 

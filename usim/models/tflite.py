@@ -26,6 +26,8 @@ _DAMAGE = (struct.error, IndexError, ValueError, TypeError, OverflowError)
 _IDENTIFIER = b"TFL3"
 _SCHEMA_VERSION = 3
 _MAX_RANK = 8
+_MAX_SHARING = 4
+"""How often the file's bytes may be read as vectors: writers share some, an attacker shares all."""
 _MAX_TENSOR_BYTES = 1 << 30
 
 _TYPE_NAMES: dict[int, str] = {
@@ -75,6 +77,7 @@ class _Reader:
         self._data = data
         self._file = file
         self._model: Any = tflite.Model.GetRootAs(data, 0)
+        self._budget = len(data) * _MAX_SHARING
 
     def graph(self) -> Graph:
         if self._model.Version() != _SCHEMA_VERSION:
@@ -107,8 +110,11 @@ class _Reader:
         dtype = self._dtype(table, shape, what)
         if table.Sparsity() is not None or table.IsVariable():
             raise self._error(f"{what}: sparse and variable tensors are not supported")
+        quantization_table = table.Quantization()
+        if quantization_table is not None:
+            self._spend(quantization_table.ScaleLength() + quantization_table.ZeroPointLength())
         try:
-            quantization = read_quantization(table.Quantization(), shape, dtype)
+            quantization = read_quantization(quantization_table, shape, dtype)
         except ModelError as exc:
             raise self._error(f"{what}: {exc}") from exc
         return TensorSpec(
@@ -165,8 +171,8 @@ class _Reader:
                 f"{what}: its buffer {number} holds {raw.size} bytes, shape {list(shape)} of "
                 f"{dtype} needs {wanted}"
             )
-        data = np.frombuffer(raw.tobytes(), dtype=np.dtype(dtype).newbyteorder("<"))
-        return data.reshape(shape)
+        # A view: tensors may share a buffer, and copies would let a small file fill the memory.
+        return raw.view(np.dtype(dtype).newbyteorder("<")).reshape(shape)
 
     def _operator(self, table: Any, index: int, tensors: int) -> Operator:  # noqa: ANN401
         kind = self._kind(table.OpcodeIndex(), index)
@@ -216,6 +222,7 @@ class _Reader:
     ) -> tuple[int, ...]:
         if not isinstance(vector, np.ndarray):  # the accessor's 0 for a vector that is absent
             return ()
+        self._spend(vector.size)
         indices = tuple(int(index) for index in vector)
         lowest = -1 if optional else 0
         for index in indices:
@@ -228,6 +235,11 @@ class _Reader:
         if count > len(self._data) // 4:
             raise self._error(f"{count} {what} in a file of {len(self._data)} bytes: damaged")
         return count
+
+    def _spend(self, count: int) -> None:
+        self._budget -= count
+        if self._budget < 0:
+            raise self._error("the TFLite file is damaged (its vectors overlap)")
 
     def _error(self, message: str, **attributes: object) -> ModelError:
         return ModelError(f"{self._file}: {message}", file=self._file, **attributes)

@@ -32,11 +32,13 @@ def _check_ends(graph: Graph) -> None:
             f"inputs and {len(graph.outputs)} outputs; at least one of each is needed",
             file=graph.file,
         )
-    for index in graph.inputs:
-        if graph.tensors[index].data is not None:
-            raise ModelError(
-                f"{graph.file}: the input {graph.tensors[index]} is a constant", file=graph.file
-            )
+    for what, indices in (("input", graph.inputs), ("output", graph.outputs)):
+        for index in indices:
+            if graph.tensors[index].data is not None:
+                raise ModelError(
+                    f"{graph.file}: the {what} {graph.tensors[index]} is a constant",
+                    file=graph.file,
+                )
     if len(set(graph.inputs)) < len(graph.inputs):
         raise ModelError(f"{graph.file}: a tensor is named as input twice", file=graph.file)
 

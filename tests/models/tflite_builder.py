@@ -141,12 +141,19 @@ def build_model(
     version: int = 3,
     subgraphs: int = 1,
 ) -> bytes:
-    """A .tflite file. Tensor i has buffer i + 1; buffer 0 is the empty one by convention."""
+    """A .tflite file. Tensor i has buffer i + 1; buffer 0 is the empty one by convention.
+
+    An object that is in `tensors` several times is written once and referred to several times.
+    """
     w = _Writer()
     buffers = [w.buffer(None), *(w.buffer(tensor.data) for tensor in tensors)]
     kinds = sorted({op.kind for op in operators})
     codes = [w.operator_code(kind) for kind in kinds]
-    tensor_offsets = [w.tensor(tensor, i + 1) for i, tensor in enumerate(tensors)]
+    written: dict[int, int] = {}
+    for i, tensor in enumerate(tensors):
+        if id(tensor) not in written:
+            written[id(tensor)] = w.tensor(tensor, i + 1)
+    tensor_offsets = [written[id(tensor)] for tensor in tensors]
     operator_offsets = [w.operator(op, kinds.index(op.kind)) for op in operators]
     tensor_vector = w.offsets(tflite.SubGraphStartTensorsVector, tensor_offsets)
     operator_vector = w.offsets(tflite.SubGraphStartOperatorsVector, operator_offsets)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from builder import Op, Tensor, build_model
+from tflite_builder import Op, Tensor, build_model
 
 SAME, VALID = 0, 1
 Rng = np.random.Generator
