@@ -36,7 +36,7 @@ describe() {
 }
 
 identify() {
-    "$1" -I -S -c 'import sys; print(sys.version.split("[")[0].strip(), sys.base_prefix)' 2>/dev/null
+    "$1" -I -S -c 'import sys; print(*sys.version_info, sys.base_prefix)' 2>/dev/null
 }
 
 find_bin() {
@@ -71,15 +71,21 @@ install() {
             die "there is no pip and none could be had; Debian and Ubuntu: apt install python3-venv"
     fi
     case $1 in run) extra='' ;; *) extra="[$1]" ;; esac
-    PIP_USER=0 "$BIN/python" -m pip --disable-pip-version-check install --quiet --editable "$ROOT$extra" >&2 ||
+    # Errors only: one line that says what is going on is enough.
+    PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1 \
+        "$BIN/python" -m pip install -qq --editable "$ROOT$extra" >&2 || {
+        # pip came to its end and has cleaned up: what was there before still works.
+        rm -f "$VENV/.usim-started"
         die "the installation failed (see above); run the command again to retry"
+    }
     describe > "$VENV/.usim-$1"
     if [ "$1" != run ]; then cp "$VENV/.usim-$1" "$VENV/.usim-run"; fi
     rm -f "$VENV/.usim-started"
 }
 
-# Everything but the lock that we hold.
+# Everything but the lock that we hold; nothing at all if no other could be made.
 empty_venv() {
+    find_python > /dev/null || exit 1
     find "$VENV" -mindepth 1 -maxdepth 1 ! -name '.usim-lock*' -exec rm -rf {} + ||
         die "cannot empty $VENV"
 }
@@ -115,8 +121,8 @@ find_python() {
 }
 
 is_new_enough() {
-    "$1" -I -S -c "import sys; sys.exit(sys.version_info < (${OLDEST_PYTHON%.*}, ${OLDEST_PYTHON#*.}))" \
-        2>/dev/null
+    oldest="${OLDEST_PYTHON%.*}, ${OLDEST_PYTHON#*.}"
+    "$1" -I -S -c "import sys; sys.exit(sys.version_info < ($oldest))" 2>/dev/null
 }
 
 # One installation at a time. flock's lock ends with its holder; mkdir's is checked by process.
