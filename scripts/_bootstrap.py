@@ -76,7 +76,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         wheel = Path(folder, name)
         wheel.write_bytes(data)
-        command = [sys.executable, str(wheel / "pip"), "install", "--quiet", str(wheel)]
+        command = [sys.executable, str(wheel / "pip"), "install", "-qq", str(wheel)]
         sys.exit(subprocess.run(command, check=False).returncode)
 
 
