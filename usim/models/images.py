@@ -95,11 +95,21 @@ def _decode(file: IO[bytes], name: str, spec: TensorSpec) -> npt.NDArray[np.uint
                 raise ArgumentError(f"{name}: {image.width} x {image.height} pixels are too many")
             upright = ImageOps.exif_transpose(image).convert(_MODES[channels])
             if upright.size != (width, height):
-                upright = ImageOps.fit(upright, (width, height), Image.Resampling.BILINEAR)
+                crop = upright.crop(_centre_box(upright.size, (width, height)))
+                upright = crop.resize((width, height), Image.Resampling.BILINEAR)
             return np.asarray(upright, dtype=np.uint8).reshape(height, width, channels)
     except (Image.DecompressionBombError, *_UNREADABLE) as exc:
         reason = " ".join(str(exc).split())
         raise ArgumentError(f"{name}: not a readable PNG or JPEG picture ({reason})") from exc
+
+
+def _centre_box(size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The largest centred box of `target`'s aspect ratio: left, upper, right, lower pixels."""
+    factor = min(size[0] / target[0], size[1] / target[1])
+    width = min(size[0], max(1, round(target[0] * factor)))
+    height = min(size[1], max(1, round(target[1] * factor)))
+    left, upper = (size[0] - width) // 2, (size[1] - height) // 2
+    return left, upper, left + width, upper + height
 
 
 def _image_shape(spec: TensorSpec) -> tuple[int, int, int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import tflite
 
 from usim.errors import ModelError
@@ -71,15 +70,14 @@ class FullyConnected(Recipe):
         )
 
     def _scales(self, node: Node, units: int) -> list[float]:
-        weights, source, target = node.input(1), node.input(0), node.output()
+        """One real multiplier for each unit, or a single one. TensorFlow Lite Micro computes both
+        in double precision (older versions rounded input * weights to single for the latter)."""
+        weights, source, bias = node.input(1), node.input(0), node.optional_input(2)
         assert weights.quantization is not None
         if weights.quantization.per_channel:
             return channel_scales(node, units)
-        bias = node.optional_input(2)
         if bias is not None and bias.quantization is not None:
-            error = abs(source.scale * weights.scale - bias.scale) / target.scale
+            error = abs(source.scale * weights.scale - bias.scale) / node.output().scale
             if error > _MAX_BIAS_SCALE_ERROR:
                 raise node.error(f"the scale of {bias} is not that of {source} times {weights}")
-        # With one scale for all, TensorFlow Lite rounds this product to single precision.
-        product = float(np.float32(source.scale) * np.float32(weights.scale))
-        return [product / target.scale]
+        return channel_scales(node, 1)
