@@ -13,12 +13,14 @@ import numpy.typing as npt
 
 from usim import abi
 from usim.calls import BoundCall
+from usim.compiled_model import CompiledModel
 from usim.debug_info import read_signatures
 from usim.devices import Capabilities, make_device
 from usim.errors import ArgumentError, DeviceError, UsimError
 from usim.image import read_object
 from usim.loader import LoadedImage
 from usim.memory import SectionAllocator
+from usim.models import Model
 from usim.module import Module
 from usim.platforms import Platform, load_platform
 from usim.resources import data_folder
@@ -178,6 +180,14 @@ class Session:
         # Not what the compiler's own library brought along.
         own = {symbol.name for symbol in read_object(elf).exported()}
         return Module(self, name, image, own, read_signatures(elf))
+
+    def load_model(self, model: Model | str | Path) -> CompiledModel:
+        """Compile a model for this device and load it; `model` may be the path of a .tflite file.
+
+        ModelError if it can't be read, has an unsupported operator or does not fit the memory.
+        """
+        self._require_open()
+        return CompiledModel(self, model if isinstance(model, Model) else Model.load(model))
 
     def unload(self, image: LoadedImage) -> None:
         """Free what a module takes; queued calls run first. Module.unload calls this."""

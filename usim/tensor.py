@@ -43,6 +43,8 @@ class Tensor:
         if self._release:
             self._release.atexit = False
         self._freed = False
+        # For a view: whose memory it is, so that this outlives it.
+        self.base: Tensor | None = None
 
     @property
     def nbytes(self) -> int:

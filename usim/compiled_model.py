@@ -1,0 +1,153 @@
+"""A model on a device: compiled, its constants placed, its arena allocated; call it with inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from usim.errors import ArgumentError, MemoryFullError, ModelError
+from usim.models import Activation, LayerCall, Model
+from usim.resources import data_folder
+from usim.tasks import Call, Count
+from usim.tensor import Tensor
+
+if TYPE_CHECKING:
+    from usim.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class LayerProfile:
+    """One operator's share of an inference."""
+
+    index: int
+    kind: str
+    output_shape: tuple[int, ...]
+    macs: int
+    count: Count
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelProfile:
+    """Outputs of one inference, and what each operator cost."""
+
+    outputs: tuple[npt.NDArray[Any], ...]
+    layers: tuple[LayerProfile, ...]
+
+    @property
+    def count(self) -> Count:
+        """The sum over all layers."""
+        kind = self.layers[0].count.kind
+        return Count(sum(layer.count.value for layer in self.layers), kind)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulate operations of one inference."""
+        return sum(layer.macs for layer in self.layers)
+
+
+class CompiledModel:
+    """Made by Session.load_model. Calling it runs one inference.
+
+    Inputs have the model's shapes (a leading extent of 1 may be left out). An array of the stored
+    dtype (int8) is taken as it is; a float array is quantised with the input's scale and zero point.
+    """
+
+    def __init__(self, session: Session, model: Model) -> None:
+        self.model = model
+        self._session = session
+        lowered = model.lowered
+        if not lowered.calls:
+            raise ModelError(f"{model.graph.file}: the model computes nothing", file=model.graph.file)
+        self.module = session.load_module(
+            lowered.source, name=f"{model.name}.c", include=(data_folder("kernels"),)
+        )
+        try:
+            self._constants = [
+                session.tensor(constant.data, section="rodata") for constant in lowered.constants
+            ]
+            self._arena = session.empty(lowered.plan.size_bytes, np.int8)
+        except MemoryFullError as exc:
+            self.module.unload()
+            raise ModelError(
+                f"{model.graph.file} does not fit {session.platform.name}: {exc}; it needs "
+                f"{lowered.constant_bytes:,} bytes of rodata for constants and "
+                f"{lowered.plan.size_bytes:,} of heap for activations",
+                file=model.graph.file,
+                section=exc.__dict__.get("section"),
+            ) from exc
+        self._inputs = [self._activation(item) for item in lowered.inputs]
+        self._outputs = [self._activation(item) for item in lowered.outputs]
+        self._arguments = [self._operands(call) for call in lowered.calls]
+
+    def _activation(self, item: Activation) -> Tensor:
+        return self._session.view(self._arena, item.offset, item.shape, item.dtype)
+
+    def _operands(self, call: LayerCall) -> list[Tensor]:
+        return [
+            self._activation(item) if isinstance(item, Activation) else self._constants[item.index]
+            for item in call.arguments
+        ]
+
+    @property
+    def text_bytes(self) -> int:
+        """Machine code of the model's kernels."""
+        return self.module.size_bytes("text")
+
+    @property
+    def rodata_bytes(self) -> int:
+        """Constants: the model's weights, biases and multipliers, and the kernels' own tables."""
+        return self.model.lowered.constant_bytes + self.module.size_bytes("rodata")
+
+    @property
+    def arena_bytes(self) -> int:
+        """Memory for activations, as planned."""
+        return self.model.lowered.plan.size_bytes
+
+    def __call__(self, *inputs: npt.ArrayLike) -> npt.NDArray[Any] | tuple[npt.NDArray[Any], ...]:
+        """Run one inference; returns the output in its stored dtype, a tuple if there are several.
+
+        ArgumentError if an input does not fit; TaskError if the device fails.
+        """
+        outputs = self.profile(*inputs).outputs
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def profile(self, *inputs: npt.ArrayLike) -> ModelProfile:
+        """Run one inference; returns outputs and each operator's count."""
+        if len(inputs) != len(self._inputs):
+            raise ArgumentError(
+                f"{self.model.name} takes {len(self._inputs)} inputs, got {len(inputs)}"
+            )
+        stored = [self._stored(value, index) for index, value in enumerate(inputs)]
+        for tensor, values in zip(self._inputs, stored, strict=True):
+            tensor.write(values)
+        calls = self._queue()
+        outputs = tuple(tensor.numpy() for tensor in self._outputs)
+        return ModelProfile(outputs, tuple(self._layers(calls)))
+
+    def _stored(self, value: npt.ArrayLike, index: int) -> npt.NDArray[Any]:
+        array = np.asarray(value)
+        quantise = array.dtype.kind == "f" and self.model.inputs[index].numpy_dtype().kind != "f"
+        if quantise:
+            return self.model.quantize_input(array, index)
+        return self.model.raw_input(array, index)
+
+    def _queue(self) -> list[Call]:
+        return [
+            self.module[call.function](*operands)
+            for call, operands in zip(self.model.lowered.calls, self._arguments, strict=True)
+        ]
+
+    def _layers(self, calls: list[Call]) -> list[LayerProfile]:
+        return [
+            LayerProfile(layer.index, layer.kind, layer.output_shape, layer.macs, call.count)
+            for layer, call in zip(self.model.lowered.calls, calls, strict=True)
+        ]
+
+    def unload(self) -> None:
+        """Free code, constants and arena."""
+        self.module.unload()
+        for tensor in (*self._constants, self._arena):
+            tensor.free()

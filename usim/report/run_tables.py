@@ -1,0 +1,116 @@
+"""A run's facts as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.table import Table
+
+from usim.report.console import make_table
+from usim.report.run_result import RunResult
+
+_NOT_CYCLES = (
+    "Counted, not timed: every instruction counts as one cycle, and ms follow from that. A real "
+    "core issues up to two instructions a cycle and waits for memory."
+)
+
+
+def print_run(console: Console, result: RunResult) -> None:
+    """Answers, accuracy, layers, memory, and what the figures were obtained with."""
+    for table in _tables(result):
+        console.print(table)
+        console.print()
+    for line in _notes(result):
+        console.print(line)
+
+
+def _tables(result: RunResult) -> Iterator[Table]:
+    if result.answers:
+        yield _answers(result)
+    yield _layers(result)
+    yield _memory(result)
+
+
+def _answers(result: RunResult) -> Table:
+    table = make_table("Answers", "image", "class", "score", "", numeric=("score",))
+    for answer in result.answers:
+        verdict = answer.verdict
+        if verdict == "wrong":
+            verdict += f", it is {answer.expected}"
+        table.add_row(answer.name, answer.label, f"{answer.score:.3f}", verdict)
+    return table
+
+
+def _layers(result: RunResult) -> Table:
+    unit = result.count_unit
+    numeric = ("MACs", unit, "per MAC", "ms", "share")
+    table = make_table(
+        f"Layers ({unit} {result.count_source}, ms at {result.clock_hz / 1e6:g} MHz)",
+        "",
+        "operator",
+        "output",
+        *numeric,
+        numeric=numeric,
+    )
+    total = result.total_count
+    for layer in result.layers:
+        count = layer.count.value
+        table.add_row(
+            str(layer.index),
+            layer.kind,
+            "x".join(str(extent) for extent in layer.output_shape),
+            *_figures(result, count, layer.macs),
+            f"{count / total:.1%}",
+        )
+    table.add_row("", "all", "", *_figures(result, total, result.macs), "100.0%", style="bold")
+    return table
+
+
+def _figures(result: RunResult, count: int, macs: int) -> tuple[str, str, str, str]:
+    return (
+        f"{macs:,}" if macs else "",
+        f"{count:,}",
+        f"{count / macs:.2f}" if macs else "",
+        f"{result.milliseconds(count):.3f}",
+    )
+
+
+def _memory(result: RunResult) -> Table:
+    numeric = ("bytes", "peak", "of section", "full")
+    table = make_table("Memory", "section", *numeric, numeric=numeric)
+    for use in result.memory:
+        table.add_row(
+            use.name,
+            f"{use.used_bytes:,}" if use.used_bytes is not None else "",
+            f"{use.peak_bytes:,}",
+            f"{use.size_bytes:,}",
+            f"{use.peak_bytes / use.size_bytes:.1%}",
+        )
+    return table
+
+
+def _notes(result: RunResult) -> Iterator[str]:
+    if result.accuracy:
+        right, total = result.accuracy.right, result.accuracy.total
+        yield f"Accuracy   {right / total:.2%} ({right:,} of {total:,} images)"
+    elif any(answer.expected for answer in result.answers):
+        right = sum(answer.verdict == "right" for answer in result.answers)
+        yield f"Right      {right} of {len(result.answers)}"
+    sizes = result.model_bytes
+    yield (
+        f"Model      {result.model}: {result.macs:,} MACs; text {sizes['text']:,}, rodata "
+        f"{sizes['rodata']:,}, activations {sizes['arena']:,} bytes (the rest is the runtime's)"
+    )
+    stats = result.statistics
+    yield (
+        f"Link       {stats.tasks:,} tasks in {stats.batches:,} batches, {stats.transactions:,} "
+        f"transactions, {stats.bytes_to_device:,} bytes to the device, "
+        f"{stats.bytes_from_device:,} back"
+    )
+    yield f"Platform   {result.platform}, backend {result.backend}" + (
+        ", strict" if result.strict else ""
+    )
+    yield f"Compiler   {result.compiler} {' '.join(result.flags)}"
+    if result.count_unit == "instructions":
+        yield f"Note       {_NOT_CYCLES}"
