@@ -80,7 +80,17 @@ class ZigClang(Toolchain):
 
     @cached_property
     def version(self) -> str:
-        """Clang's version and the package's."""
+        """Clang's version and the package's, remembered as long as the executable is the same."""
+        status = self._zig.stat()
+        place = (str(self._zig), str(status.st_mtime_ns), str(status.st_size))
+        key = content_key("version", zig_version(), *place)
+        known = self._cache.get(key)
+        if known is None:
+            known = self._ask_version().encode()
+            self._cache.put(key, known)
+        return known.decode()
+
+    def _ask_version(self) -> str:
         done = run([str(self._zig), "clang", "--version"], folder=self._zig.parent)
         found = re.search(r"clang version (\S+)", done.stdout)
         if done.returncode != 0 or not found:
