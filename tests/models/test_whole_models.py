@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +14,6 @@ from usim.models import Model, image_input, load_image
 
 SHIPPED = Path(usim.__file__).parent / "demo" / "cifar10_cnn.tflite"
 PICTURES = sorted((SHIPPED.parent / "images").glob("*.png"))
-SHARED = Path(
-    os.environ.get("USIM_SHARED_DATA")
-    or Path(usim.__file__).resolve().parents[2] / "shared" / "data"
-)
 MLPERF_TINY = ("pretrainedResnet_quant.tflite", "kws_ref_model.tflite")
 
 
@@ -51,8 +46,6 @@ def test_shipped_model_has_the_published_size():
 
 
 @pytest.mark.parametrize("name", MLPERF_TINY)
-def test_mlperf_tiny_model_equals_tflite_micro(name, tmp_path):
-    path = SHARED / "models" / name
-    if not path.is_file():
-        pytest.skip(f"needs the MLPerf Tiny model {name} in the folder of shared data")
+def test_mlperf_tiny_model_equals_tflite_micro(name, shared_data, tmp_path):
+    path = shared_data / "models" / name
     check_layers(path, noise(Model.load(path).inputs[0].shape, 10), tmp_path)
