@@ -6,8 +6,9 @@
 
 usim_fault_t usim_fault;
 
-#define EXC_RETURN_BASIC_FRAME (1U << 4) /* clear: the frame has room for s0-s15 and FPSCR as well */
-#define XPSR_PADDED (1U << 9)            /* stacking aligned the stack by 4 bytes */
+/* Clear: the frame has room for s0-s15 and FPSCR as well. */
+#define EXC_RETURN_BASIC_FRAME (1U << 4)
+#define XPSR_PADDED (1U << 9) /* stacking aligned the stack by 4 bytes */
 
 __attribute__((used)) static void record(const uint32_t *frame, uint32_t exc_return) {
     usim_batch_t *batch = (usim_batch_t *)usim_config.batch;

@@ -19,14 +19,14 @@ enum usim_task_state {
     USIM_TASK_DONE = 2,
     USIM_TASK_FAILED = 3,         /* it returned other than 0 */
     USIM_TASK_STACK_OVERFLOW = 4, /* the lowest word of the task stack was written */
-    USIM_TASK_GUARD_BROKEN = 5,   /* it wrote behind a tensor; status is the tensor's argument index */
+    USIM_TASK_GUARD_BROKEN = 5,   /* it wrote behind a tensor; status is its argument's index */
 };
 
 #define USIM_TASK_RETURNS_STATUS 1U /* flags: r0 is a status (else the function returns void) */
 
 typedef struct {
     uint32_t function;    /* its address, bit 0 set */
-    uint32_t arguments;   /* float_words words for s0.., then core_words words for r0-r3 and the stack */
+    uint32_t arguments;   /* float_words words for s0.., then core_words for r0-r3 and the stack */
     uint16_t core_words;  /* count of words for r0-r3 and the stack */
     uint16_t float_words; /* 0 or 16 */
     uint16_t flags;

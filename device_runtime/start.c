@@ -1,11 +1,13 @@
 /*
- * start.c - vector table and start-up. The host sets the program counter to usim_start for every batch;
- * nothing survives in registers from one batch to the next, so a debugger's reset between two is fine.
+ * start.c - vector table and start-up. The host sets the program counter to usim_start for every
+ * batch; nothing survives in registers from one batch to the next, so a debugger's reset between
+ * two is fine.
  */
 #include "registers.h"
 #include "runtime.h"
 
-#define VECTOR_COUNT 128U /* 16 of the core, 98 interrupts of the STM32F74x, rounded to a power of 2 */
+/* 16 of the core and 98 (STM32F74x) or 110 (STM32F76x) interrupts, rounded to a power of 2. */
+#define VECTOR_COUNT 128U
 
 usim_config_t usim_config;
 
@@ -33,8 +35,8 @@ __attribute__((used)) static void prepare(void) {
     enable_counter();
 }
 
-/* Handlers use the main stack, tasks the process stack: a task that overflows leaves the fault handler
-   a stack to stand on. */
+/* Handlers use the main stack, tasks the process stack: a task that overflows leaves the fault
+   handler a stack to stand on. */
 __attribute__((naked)) void usim_start(void) {
     __asm volatile("movw r4, #:lower16:usim_config\n"
                    "movt r4, #:upper16:usim_config\n"
@@ -52,4 +54,6 @@ __attribute__((naked)) void usim_start(void) {
 
 /* The host runs until this address. A function of its own, so that no instruction precedes it in a
    block and every device can break on it. */
-__attribute__((noinline, naked)) void usim_done(void) { __asm volatile("1: b 1b\n"); }
+__attribute__((noinline, naked)) void usim_done(void) {
+    __asm volatile("1: b 1b\n");
+}

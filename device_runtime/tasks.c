@@ -99,4 +99,6 @@ void usim_runtime_set_last_error(const char *text) {
     ((usim_batch_t *)usim_config.batch)->last_error = (uint32_t)(uintptr_t)text;
 }
 
-uint32_t usim_runtime_cycles(void) { return DWT_CYCCNT; }
+uint32_t usim_runtime_cycles(void) {
+    return DWT_CYCCNT;
+}

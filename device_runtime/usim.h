@@ -6,10 +6,10 @@
  *     int32_t scale(const float *input, float factor, float *output, uint32_t count);
  *     int32_t softmax(const DLTensor *input, DLTensor *output);
  *
- * A tensor arrives as a pointer to its first element where the parameter is a pointer to a number (the
- * host checks the element type), or with its shape and type as a DLPack DLTensor. Results go to tensors
- * that the caller passed. The return type is int32_t, 0 for success, or void; any other value fails
- * the task, and the tasks queued behind it do not run.
+ * A tensor arrives as a pointer to its first element where the parameter is a pointer to a number
+ * (the host checks the element type), or with its shape and type as a DLPack DLTensor. Results go
+ * to tensors that the caller passed. The return type is int32_t, 0 for success, or void; any other
+ * value fails the task, and the tasks queued behind it do not run.
  */
 #ifndef USIM_H
 #define USIM_H
@@ -50,14 +50,18 @@ _Static_assert(sizeof(void *) != 4 || offsetof(DLTensor, byte_offset) == 32, "by
 #define USIM_ERROR_BAD_POINTER (-1)
 
 /*
- * The runtime's helpers. The host writes their addresses into these pointers when it loads the module,
- * wherever module and runtime lie.
+ * The runtime's helpers. The host writes their addresses into these pointers when it loads the
+ * module, wherever module and runtime lie.
  *
- * usim_workspace_alloc   `size_bytes` of scratch memory, aligned to 8 bytes; NULL if there is no room.
- *                        Given back with usim_workspace_free; what a task forgets is freed after it.
- * usim_workspace_free    USIM_OK, or USIM_ERROR_BAD_POINTER for what was not allocated (NULL is fine).
- * usim_set_last_error    a text (it must outlive the task) for the error that the host will raise.
- * usim_cycles            DWT CYCCNT: 32 bits, wraps.
+ * usim_workspace_alloc: `size_bytes` of scratch memory, aligned to 8 bytes; NULL if there is no
+ * room. What a task forgets to free is freed after it.
+ *
+ * usim_workspace_free: gives such a block back. USIM_OK, or USIM_ERROR_BAD_POINTER for what was not
+ * allocated; NULL is fine.
+ *
+ * usim_set_last_error: a text for the error that the host will raise. It must outlive the task.
+ *
+ * usim_cycles: DWT CYCCNT, 32 bits, wraps.
  */
 #define USIM_HELPER __attribute__((weak))
 USIM_HELPER void *(*usim_workspace_alloc)(uint32_t size_bytes);

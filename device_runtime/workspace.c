@@ -1,6 +1,6 @@
 /*
- * workspace.c - scratch memory for the task that runs: first fit over the platform's pools, neighbours
- * merged on free, the peak kept. A block is a header and its payload; headers tile each pool.
+ * workspace.c - scratch memory for the task that runs: first fit over the platform's pools,
+ * neighbours merged on free, the peak kept. Each pool is tiled by blocks: header, then payload.
  */
 #include "runtime.h"
 
@@ -15,7 +15,9 @@ typedef struct {
 static uint32_t in_use;
 static uint32_t peak;
 
-static uint32_t block_size(const header_t *block) { return block->size_and_used & ~USED; }
+static uint32_t block_size(const header_t *block) {
+    return block->size_and_used & ~USED;
+}
 
 static void set_header(header_t *block, uint32_t size, uint32_t used) {
     block->size_and_used = size | used;
@@ -43,7 +45,9 @@ void usim_workspace_reset(void) {
     in_use = 0;
 }
 
-uint32_t usim_workspace_peak(void) { return peak; }
+uint32_t usim_workspace_peak(void) {
+    return peak;
+}
 
 /* Split `block` so that it has `size` bytes; what is left becomes a free block. */
 static void take(header_t *block, uint32_t size) {
@@ -70,7 +74,8 @@ void *usim_runtime_workspace_alloc(uint32_t size_bytes) {
         header_t *end = pool_end(pool);
         for (header_t *block = pool_start(pool); block < end; block = next_block(block)) {
             if (block->check != ~block->size_and_used) {
-                usim_runtime_set_last_error("workspace corrupted: a block was written past its end");
+                usim_runtime_set_last_error(
+                    "workspace corrupted: a block was written past its end");
                 return NULL;
             }
             if ((block->size_and_used & USED) == 0U && block_size(block) >= size) {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the demo's ten images: of each CIFAR-10 class the first one in the test split, as PNG, unaltered.
+"""Write the demo's ten images, as PNG: of each CIFAR-10 class the first one in the test split.
 
 python scripts/make_demo_images.py --data DIR --output usim/demo/images
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-LABELS = "airplane automobile bird cat deer dog frog horse ship truck".split()
+LABELS = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 
 
 def main() -> None:

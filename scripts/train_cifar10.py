@@ -4,18 +4,20 @@
     pip install '.[train]'
     python scripts/train_cifar10.py --data DIR --output usim/models/data/cifar10_cnn.tflite
 
-DIR holds train.npz and test.npz: CIFAR-10 as JPEG files, keys `jpeg` (all files' bytes, one after the
-other), `offsets` (n+1) and `labels`. The network is the one of the 2020 microTVM evaluation: 5x5 convolutions
-with 32, 32 and 64 filters, each with ReLU and a 3x3 pooling of stride 2 ("same" padding), then a dense layer:
-12,298,240 MACs. Batch normalisation is used in training only; the converter folds it into the convolutions.
+DIR holds train.npz and test.npz: CIFAR-10 as JPEG files, keys `jpeg` (all files' bytes, one after
+the other), `offsets` (n+1) and `labels`. The network is the one of the 2020 microTVM evaluation:
+5x5 convolutions with 32, 32 and 64 filters, each with ReLU and a 3x3 pooling of stride 2 ("same"
+padding), then a dense layer: 12,298,240 MACs. Batch normalisation is used in training only; the
+converter folds it into the convolutions.
 
-Reports float and int8 accuracy on all test images (the int8 one by TensorFlow Lite's own interpreter).
+Reports float and int8 accuracy on all test images (the latter by TensorFlow Lite's interpreter).
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -25,7 +27,7 @@ import numpy.typing as npt
 import tensorflow as tf
 from PIL import Image
 
-LABELS = "airplane automobile bird cat deer dog frog horse ship truck".split()
+LABELS = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 EXPECTED_MACS = 12_298_240
 Images = npt.NDArray[np.uint8]
 
@@ -37,7 +39,7 @@ def load_split(path: Path) -> tuple[Images, Images]:
     images = np.stack(
         [
             np.asarray(Image.open(io.BytesIO(blob[start:end])).convert("RGB"))
-            for start, end in zip(offsets[:-1], offsets[1:], strict=True)
+            for start, end in itertools.pairwise(offsets)
         ]
     )
     return images, labels
@@ -75,7 +77,9 @@ def augmented(images: Images, labels: Images, batch: int, seed: int) -> tf.data.
 
     def augment(image: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         image = tf.image.random_flip_left_right(image)
-        image = tf.image.random_crop(tf.pad(image, [[3, 3], [3, 3], [0, 0]], "REFLECT"), (32, 32, 3))
+        image = tf.image.random_crop(
+            tf.pad(image, [[3, 3], [3, 3], [0, 0]], "REFLECT"), (32, 32, 3)
+        )
         return tf.cast(image, tf.float32) / 255.0, tf.one_hot(tf.cast(label, tf.int32), 10)
 
     dataset = tf.data.Dataset.from_tensor_slices((images, labels))
@@ -101,7 +105,7 @@ def train(images: Images, labels: Images, epochs: int, batch: int, seed: int) ->
 
 
 def convert(network: tf.keras.Model, calibration: Images) -> bytes:
-    """Quantise to int8 (per-channel weights, int8 input and output) with softmax as last operator."""
+    """Quantise to int8 (per-channel weights, int8 in and out) with softmax as last operator."""
 
     image = tf.keras.Input((32, 32, 3), batch_size=1)
     deployed = tf.keras.Model(image, tf.keras.layers.Softmax()(network(image, training=False)))

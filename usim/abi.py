@@ -1,8 +1,9 @@
-"""Bytes that cross between host and device: DLPack tensors, task records, the runtime's own records.
+"""Bytes that cross between host and device: DLPack tensors, task and fault records, call arguments.
 
-The layouts are those of device_runtime/runtime.h and usim.h (32-bit Arm, little-endian); this is the one
-place on the host that knows them. Calls follow the Arm procedure call standard, hard-float variant
-(AAPCS32, IHI 0042, 6.4 and 7.1): integers and pointers in r0-r3, then the stack; floats in s0-s15.
+The layouts are those of device_runtime/runtime.h and usim.h (32-bit Arm, little-endian); this is
+the one place on the host that knows them. Calls follow the Arm procedure call standard, hard-float
+variant (AAPCS32, IHI 0042, 6.4 and 7.1): integers and pointers in r0-r3, then the stack; floats in
+s0-s15.
 """
 
 from __future__ import annotations
@@ -111,7 +112,10 @@ def unpack_batch(data: bytes) -> BatchResult:
 
 
 def pack_config(
-    batch: int, task_stack: tuple[int, int], handler_stack_top: int, pools: Sequence[tuple[int, int]]
+    batch: int,
+    task_stack: tuple[int, int],
+    handler_stack_top: int,
+    pools: Sequence[tuple[int, int]],
 ) -> bytes:
     """usim_config_t: addresses, and the workspace's pools as (base, size in bytes)."""
     padded = [*pools, *[(0, 0)] * (MAX_POOLS - len(pools))]
@@ -146,7 +150,8 @@ def unpack_fault(data: bytes) -> FaultRecord:
     values = _FAULT.unpack(data)
     names = ("r0", "r1", "r2", "r3", "r12", "lr", "pc", "xpsr")
     registers = dict(zip(names, values[7:15], strict=True)) if values[15] else None
-    return FaultRecord(*values[:7], registers)
+    exception, cfsr, hfsr, mmfar, bfar, exc_return, sp = values[:7]
+    return FaultRecord(exception, cfsr, hfsr, mmfar, bfar, exc_return, sp, registers)
 
 
 def pack_tensor(address: int, array: np.ndarray | TensorLayout, shape_address: int) -> bytes:

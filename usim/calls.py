@@ -37,7 +37,7 @@ class BoundCall:
         return [argument for argument in self.arguments if isinstance(argument, Tensor)]
 
     def words(self, tensor_record: Callable[[Tensor], int]) -> ArgumentWords:
-        """Lay the arguments out; `tensor_record` gives the device address of a tensor's DLTensor."""
+        """Lay the arguments out; `tensor_record` gives the address of a tensor's DLTensor."""
         words = ArgumentWords()
         for parameter, argument in zip(self.parameters, self.arguments, strict=True):
             if argument is None:
@@ -95,10 +95,18 @@ def _guess(function: str, index: int, value: object) -> Parameter:
 
 
 def _refused(function: str, parameter: Parameter, value: object, wanted: str) -> ArgumentError:
-    what = f"a numpy array {value.dtype} {value.shape}" if isinstance(value, np.ndarray) else (
-        repr(value) if isinstance(value, Tensor | numbers.Number) else f"a {type(value).__name__}"
+    what = (
+        f"a numpy array {value.dtype} {value.shape}"
+        if isinstance(value, np.ndarray)
+        else (
+            repr(value)
+            if isinstance(value, Tensor | numbers.Number)
+            else f"a {type(value).__name__}"
+        )
     )
-    hint = "; put it on the device with session.tensor(...)" if isinstance(value, np.ndarray) else ""
+    hint = (
+        "; put it on the device with session.tensor(...)" if isinstance(value, np.ndarray) else ""
+    )
     c_type = f" ({parameter.c_type})" if parameter.c_type else ""
     return ArgumentError(
         f"{function}: {parameter.name}{c_type} takes {wanted}, got {what}{hint}", function=function

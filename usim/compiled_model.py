@@ -52,7 +52,7 @@ class CompiledModel:
     """Made by Session.load_model. Calling it runs one inference.
 
     Inputs have the model's shapes (a leading extent of 1 may be left out). An array of the stored
-    dtype (int8) is taken as it is; a float array is quantised with the input's scale and zero point.
+    dtype (int8) is taken as it is; a float array is quantised as the input says.
     """
 
     def __init__(self, session: Session, model: Model) -> None:
@@ -60,7 +60,9 @@ class CompiledModel:
         self._session = session
         lowered = model.lowered
         if not lowered.calls:
-            raise ModelError(f"{model.graph.file}: the model computes nothing", file=model.graph.file)
+            raise ModelError(
+                f"{model.graph.file}: the model computes nothing", file=model.graph.file
+            )
         self.module = session.load_module(
             lowered.source, name=f"{model.name}.c", include=(data_folder("kernels"),)
         )

@@ -17,14 +17,19 @@ ParameterKind = Literal["tensor", "pointer", "integer", "float", "unsupported"]
 _SIGNED: Final = {0x05: True, 0x06: True, 0x0D: True, 0x07: False, 0x08: False, 0x02: False}
 _DW_ATE_FLOAT: Final = 0x04
 _TRANSPARENT: Final = frozenset(
-    {"DW_TAG_typedef", "DW_TAG_const_type", "DW_TAG_volatile_type", "DW_TAG_restrict_type",
-     "DW_TAG_atomic_type"}
+    {
+        "DW_TAG_typedef",
+        "DW_TAG_const_type",
+        "DW_TAG_volatile_type",
+        "DW_TAG_restrict_type",
+        "DW_TAG_atomic_type",
+    }
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter. `element` is the numpy dtype string of what a pointer points to ("" for void)."""
+    """One parameter. `element` is the numpy dtype of what a pointer points to ("" for void)."""
 
     name: str
     kind: ParameterKind
@@ -37,7 +42,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A function as C declared it. `returns` is "status" (int32_t), "void", or another type's name."""
+    """A function as C declared it. `returns` is "status" (int32_t), "void" or a type's name."""
 
     name: str
     parameters: tuple[Parameter, ...]

@@ -62,7 +62,7 @@ class Symbol:
 
 @dataclass(frozen=True, slots=True)
 class Relocation:
-    """A place in a section to be patched with the address of a symbol. The addend is in place (REL)."""
+    """A place to be patched with the address of a symbol. The addend is in place (REL)."""
 
     section: int
     offset: int

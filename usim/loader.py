@@ -1,7 +1,7 @@
 """Places objects on the device: addresses for their sections, relocation, patched helper pointers.
 
-Objects that are loaded together may refer to each other. All code of one load lies in one block, so that
-its calls reach; a call that leaves the block for a place out of a branch's reach goes through a veneer.
+Objects that are loaded together may refer to each other. All code of one load lies in one block, so
+that its calls reach; a call that leaves the block for a place out of reach goes through a veneer.
 """
 
 from __future__ import annotations
@@ -67,9 +67,7 @@ class _Layout:
         at += -at % section.alignment
         self.offsets[number, section.index] = section.kind, at
         self.sizes[section.kind] = at + section.size_bytes
-        self.alignments[section.kind] = max(
-            self.alignments.get(section.kind, 8), section.alignment
-        )
+        self.alignments[section.kind] = max(self.alignments.get(section.kind, 8), section.alignment)
 
     def reserve_veneers(self, count: int) -> int:
         """Room for `count` veneers behind the code; returns its offset."""
@@ -134,7 +132,9 @@ class _Link:
         if symbol.section is None:
             return Target(symbol.name, symbol.value & ~1, thumb=bool(symbol.value & 1))
         if (defined_in, symbol.section) not in self.layout.offsets:
-            raise LinkError(f"{symbol.name} lies in a section that is not loaded", symbol=symbol.name)
+            raise LinkError(
+                f"{symbol.name} lies in a section that is not loaded", symbol=symbol.name
+            )
         thumb = symbol.type == "func" and bool(symbol.value & 1)
         base = self.address_of_section(defined_in, symbol.section)
         return Target(symbol.name, base + (symbol.value & ~int(thumb)), thumb=thumb)
@@ -234,6 +234,9 @@ def load(
         link.blocks,
         {kind: bytes(memory) for kind, memory in link.memory.items()},
         tuple(link.placed_symbols()),
-        {key: link.address_of_section(*key) for key, (kind, _) in link.layout.offsets.items()
-         if kind in link.blocks},
+        {
+            key: link.address_of_section(*key)
+            for key, (kind, _) in link.layout.offsets.items()
+            if kind in link.blocks
+        },
     )

@@ -59,8 +59,8 @@ class SectionAllocator:
                 return self._remember(Block(self.section.name, address, wanted))
         on = f" of {self._platform}" if self._platform else ""
         raise MemoryFullError(
-            f"section {self.section.name}{on}: {format_bytes(size_bytes)} needed, largest free block "
-            f"{format_bytes(self.largest_gap_bytes)} ({format_bytes(self.used_bytes)} of "
+            f"section {self.section.name}{on}: {format_bytes(size_bytes)} needed, largest free "
+            f"block {format_bytes(self.largest_gap_bytes)} ({format_bytes(self.used_bytes)} of "
             f"{format_bytes(self.section.size_bytes)} in use)",
             section=self.section.name,
             needed_bytes=size_bytes,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Function:
-    """A function on the device. Calling it queues a task (or runs it at once in a strict session)."""
+    """A function on the device. Calling it queues a task; a strict session runs it at once."""
 
     def __init__(
         self, session: Session, name: str, address: int, signature: Signature | None
@@ -28,7 +28,7 @@ class Function:
         self.signature = signature
 
     def __call__(self, *arguments: object) -> Call:
-        """Queue a call with tensors and numbers; ArgumentError if they do not fit the C signature."""
+        """Queue a call with tensors and numbers; ArgumentError if they don't fit the signature."""
         bound = bind(self._session, self.name, self.signature, arguments)
         return self._session.submit(bound, self.address)
 
@@ -55,9 +55,7 @@ class Module:
         self._loaded = True
         self.name = name
         self.functions = {
-            symbol.name: Function(
-                session, symbol.name, symbol.address, signatures.get(symbol.name)
-            )
+            symbol.name: Function(session, symbol.name, symbol.address, signatures.get(symbol.name))
             for symbol in image.symbols
             if symbol.is_function and symbol.is_global and symbol.name in names
         }
@@ -67,7 +65,9 @@ class Module:
             raise LinkError(f"module {self.name} was unloaded", symbol=name)
         if name not in self.functions:
             known = ", ".join(self.functions) or "none"
-            raise LinkError(f"module {self.name} has no function {name} (it has: {known})", symbol=name)
+            raise LinkError(
+                f"module {self.name} has no function {name} (it has: {known})", symbol=name
+            )
         return self.functions[name]
 
     def __getattr__(self, name: str) -> Function:

@@ -15,6 +15,7 @@ from typing import Final
 from usim.errors import LinkError
 from usim.formatting import format_address
 
+
 class RelocationType(IntEnum):
     """The static relocations that compilers emit for Thumb code and its data."""
 
@@ -133,7 +134,7 @@ def _out_of_range(place: int, target: Target) -> LinkError:
 
 
 def relocate(memory: bytearray, offset: int, place: int, kind: int, target: Target) -> None:
-    """Patch `memory` at `offset`, which will be at address `place`; LinkError if that can't be done."""
+    """Patch `memory` at `offset`, which will be at address `place`; LinkError if it can't be."""
     t = RelocationType
     match kind:
         case t.NONE | t.V4BX:

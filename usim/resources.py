@@ -1,4 +1,4 @@
-"""Where the files that travel with usim are: platforms, the device runtime's C and the kernels' C."""
+"""Where the files that travel with usim are: platforms, the device runtime's and kernels' C."""
 
 from __future__ import annotations
 

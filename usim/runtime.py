@@ -41,7 +41,7 @@ class CodeLoader:
     def place(
         self, elf_objects: Sequence[bytes], helpers: Mapping[str, Target]
     ) -> tuple[LoadedImage, tuple[bytes, ...]]:
-        """Load ELF objects; returns the image and the objects, with builtins they needed linked in."""
+        """Load ELF objects; returns image and objects, with builtins they needed linked in."""
         objects = [read_object(data) for data in elf_objects]
         if missing_symbols(objects, helpers):
             core = self._device.platform.core
@@ -100,7 +100,9 @@ class DeviceRuntime:
 
     def _configure(self) -> None:
         platform = self._device.platform
-        pools = [(extent.base, extent.size_bytes) for extent in platform.section("workspace").extents]
+        pools = [
+            (extent.base, extent.size_bytes) for extent in platform.section("workspace").extents
+        ]
         config = abi.pack_config(
             platform.section("args").base, self.task_stack, platform.section("stack").end, pools
         )

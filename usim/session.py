@@ -1,4 +1,4 @@
-"""A session with a device: connect, load modules, put tensors there, call functions lazily or at once."""
+"""A session with a device: load modules, put tensors there, call functions lazily or at once."""
 
 from __future__ import annotations
 
@@ -64,10 +64,10 @@ class Session:
         module.add(a, a, a, 4)        # queued
         print(a.numpy())              # runs the queue, reads
 
-    `platform` is a name or a platform.yaml; `backend` one of usim.devices.BACKENDS. Calls are queued
-    and run as one batch when a result is read, on sync(), when the queue (`queue_length`) or the args
-    section is full, and at exit; `strict` runs each at once. `timeout_s` limits one batch, in seconds
-    of host time.
+    `platform` is a name or a platform.yaml; `backend` one of usim.devices.BACKENDS. Calls are
+    queued and run as one batch when a result is read, on sync(), when the queue (`queue_length`)
+    or the args section is full, and at exit; `strict` runs each at once. `timeout_s` limits one
+    batch, in seconds of host time.
     """
 
     def __init__(
@@ -106,13 +106,9 @@ class Session:
         }
         try:
             self._device.open()
-            self._loader = CodeLoader(
-                self._device, self.toolchain, self._allocators, self.symbols
-            )
+            self._loader = CodeLoader(self._device, self.toolchain, self._allocators, self.symbols)
             self._runtime = DeviceRuntime(self._device, self.toolchain, self._loader)
-            self._queue = TaskQueue(
-                self._device, self._runtime, self.symbols, self._queue_length
-            )
+            self._queue = TaskQueue(self._device, self._runtime, self.symbols, self._queue_length)
             self._queue.timeout_s = self._timeout_s
         except UsimError:
             self._device.close()
@@ -131,7 +127,10 @@ class Session:
         return self.open()
 
     def __exit__(
-        self, kind: type[BaseException] | None, _exc: BaseException | None, _tb: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        _exc: BaseException | None,
+        _tb: TracebackType | None,
     ) -> None:
         try:
             if kind is None:
@@ -215,7 +214,7 @@ class Session:
     ) -> Tensor:
         """Copy an array to the device: to the heap, or as a constant to where rodata lies.
 
-        Any shape; bool, integers up to 64 bits, float16 to float64. MemoryFullError if it doesn't fit.
+        Any shape; bool, integers up to 64 bits, float16 to float64. MemoryFullError without room.
         """
         array = np.ascontiguousarray(np.asarray(values))
         array = array.reshape(np.shape(values))
@@ -297,7 +296,9 @@ class Session:
         """How full each section is and was at most; runs what is queued."""
         self.sync()
         used = [
-            SectionUse(name, allocator.used_bytes, allocator.peak_bytes, allocator.section.size_bytes)
+            SectionUse(
+                name, allocator.used_bytes, allocator.peak_bytes, allocator.section.size_bytes
+            )
             for name, allocator in self._allocators.items()
         ]
         workspace, stack = self.platform.section("workspace"), self.platform.section("stack")

@@ -50,8 +50,10 @@ class SymbolTable:
                 # Behind the section's last row only its own function's code still belongs to it.
                 if position >= 0 and symbol and start <= symbol.address <= address:
                     row = rows[position]
-                    inside = symbol.address - start <= offset < (
-                        symbol.address - start + symbol.size_bytes
+                    inside = (
+                        symbol.address - start
+                        <= offset
+                        < (symbol.address - start + symbol.size_bytes)
                     )
                     if inside and row.offset >= symbol.address - start:
                         return f"{row.file}:{row.line}"

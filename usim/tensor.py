@@ -68,7 +68,7 @@ class Tensor:
         self._session.write_memory(self.address, np.ascontiguousarray(array).tobytes())
 
     def free(self) -> None:
-        """Give the memory back once the queued calls have run; using the tensor then is an error."""
+        """Give the memory back after the queued calls; using the tensor then is an error."""
         if not self._freed:
             self._freed = True
             if self._release:

@@ -46,12 +46,20 @@ class _Input:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.option("--platform", required=True, metavar="NAME", help="A chip: see `usim platforms list`.")
+@click.option(
+    "--platform", required=True, metavar="NAME", help="A chip: see `usim platforms list`."
+)
 @click.option("--model", type=click.Path(path_type=Path), help="A .tflite file, int8.")
 @click.option(
-    "--image", "images", multiple=True, type=click.Path(path_type=Path), help="PNG or JPEG; repeatable."
+    "--image",
+    "images",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="PNG or JPEG; repeatable.",
 )
-@click.option("--dataset", type=click.Path(path_type=Path), help="Labelled images (.npz): accuracy.")
+@click.option(
+    "--dataset", type=click.Path(path_type=Path), help="Labelled images (.npz): accuracy."
+)
 @click.option("--limit", type=click.IntRange(min=1), help="Use the first N images of the data set.")
 @click.option("--labels", type=click.Path(path_type=Path), help="Class names, one a line.")
 @click.option("--backend", type=click.Choice(list(BACKENDS)), default="embedded", show_default=True)
@@ -61,8 +69,10 @@ class _Input:
     "--timeout", type=click.FloatRange(min=0, min_open=True), default=30.0, show_default=True,
     help="Seconds that one batch may take.",
 )  # fmt: skip
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write all results there.")
-def run(  # noqa: PLR0913 - one parameter an option
+@click.option(
+    "--json", "json_file", type=click.Path(path_type=Path), help="Write all results there."
+)
+def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     platform: str,
     model: Path | None,
     images: tuple[Path, ...],
@@ -126,7 +136,9 @@ def _image_inputs(model: Model, images: tuple[Path, ...], *, is_demo: bool) -> l
     if len(model.inputs) != 1:
         raise ArgumentError(f"the model has {len(model.inputs)} inputs; `usim run` feeds one image")
     if images:
-        return [_Input(str(path), image_input(load_image(path, spec), spec), None) for path in images]
+        return [
+            _Input(str(path), image_input(load_image(path, spec), spec), None) for path in images
+        ]
     # A profile needs no picture: what the layers cost hardly depends on the values.
     return [_Input("zeros", model.quantize_input(np.zeros(spec.shape)), None)]
 
@@ -164,7 +176,12 @@ def _measure_accuracy(
 
 
 def _with_progress(total: int) -> Iterator[int]:
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=make_console(stderr=True), transient=True) as progress:
         yield from progress.track(range(total), description="images")
 

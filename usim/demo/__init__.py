@@ -1,7 +1,8 @@
 """The model and the images that `usim run` uses when it is given none.
 
-The network is the CIFAR-10 CNN of the 2020 microTVM evaluation, trained by scripts/train_cifar10.py; the
-images are, of each class, the first of CIFAR-10's test split (scripts/make_demo_images.py).
+The network is the CIFAR-10 CNN of the 2020 microTVM evaluation, trained by
+scripts/train_cifar10.py; the images are, of each class, the first of CIFAR-10's test split
+(scripts/make_demo_images.py).
 """
 
 from __future__ import annotations

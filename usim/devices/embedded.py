@@ -1,7 +1,7 @@
-"""The embedded device: a Cortex-M7 in this process, its machine built from the platform's description.
+"""The embedded device: a Cortex-M7 in this process, built from the platform's description.
 
-Memory comes from the platform's Renode file, so that both tell of the same machine; regions' kinds come
-from platform.yaml. CYCCNT counts executed instructions, exactly.
+Memory comes from the platform's Renode file, so that both tell of the same machine; regions' kinds
+come from platform.yaml. CYCCNT counts executed instructions, exactly.
 """
 
 from __future__ import annotations
@@ -175,7 +175,11 @@ class EmbeddedDevice(Device):
                 raise DeviceTimeoutError(
                     f"{format_address(address)} was not reached within {timeout_s:g} s; "
                     f"last pc {format_address(stop.pc)}"
-                    + (", asleep (wfi) with no interrupt to come" if stop.kind is StopKind.SLEEP else ""),
+                    + (
+                        ", asleep (wfi) with no interrupt to come"
+                        if stop.kind is StopKind.SLEEP
+                        else ""
+                    ),
                     pc=stop.pc,
                     timeout_s=timeout_s,
                 )

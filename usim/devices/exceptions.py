@@ -1,7 +1,7 @@
 """Exception entry and return of Armv7-M on an engine that has none: stacking, vectors, EXC_RETURN.
 
-Source: Armv7-M Architecture Reference Manual (DDI 0403E), B1.5.6 to B1.5.8 and B1.5.14. One level of
-priority: a fault while a handler runs escalates to HardFault, a fault in HardFault is lockup.
+Source: Armv7-M Architecture Reference Manual (DDI 0403E), B1.5.6 to B1.5.8 and B1.5.14. One level
+of priority: a fault while a handler runs escalates to HardFault, a fault in HardFault is lockup.
 """
 
 from __future__ import annotations
@@ -42,6 +42,12 @@ _BASIC_FRAME: Final = ("r0", "r1", "r2", "r3", "r12", "lr", "pc", "xpsr")
 _FP_REGISTERS: Final = tuple(f"s{i}" for i in range(16))
 # Peripheral and device space can't be executed from (B3.1).
 _EXECUTE_NEVER: Final = ((0x4000_0000, 0x6000_0000), (0xA000_0000, 0x1_0000_0000))
+# Exception number and CFSR bits of what no address or state of the core decides.
+_WITHOUT_ADDRESS: Final = {
+    StopKind.DIVIDE_BY_ZERO: (USAGE_FAULT, DIVBYZERO),
+    StopKind.SVC: (SVCALL, 0),
+    StopKind.BKPT: (HARD_FAULT, 0),
+}
 
 
 class Memory(Protocol):
@@ -62,10 +68,10 @@ class ExceptionModel:
 
     def take(self, stop: Stop) -> None:
         """Enter the exception that `stop` calls for; LockupError if it can't be taken."""
-        number, cfsr = self._classify(stop)
         if stop.kind is StopKind.EXCEPTION_RETURN:
             self._return(stop.address)
             return
+        number, cfsr = self._classify(stop)
         self._system.set_bits(CFSR, cfsr)
         self._enter(self._escalated(number, stop), stop)
 
@@ -82,16 +88,10 @@ class ExceptionModel:
             case StopKind.FETCH:
                 never = any(low <= stop.address < high for low, high in _EXECUTE_NEVER)
                 return (MEM_MANAGE, IACCVIOL) if never else (BUS_FAULT, IBUSERR)
-            case StopKind.DIVIDE_BY_ZERO:
-                return USAGE_FAULT, DIVBYZERO
             case StopKind.UNDEFINED:
                 return USAGE_FAULT, UNDEFINSTR if self._engine.in_thumb_state else INVSTATE
-            case StopKind.SVC:
-                return SVCALL, 0
-            case StopKind.BKPT:
-                return HARD_FAULT, 0
             case _:
-                return 0, 0
+                return _WITHOUT_ADDRESS[stop.kind]
 
     def _escalated(self, number: int, stop: Stop) -> int:
         active = self._engine.read_register("ipsr")
@@ -145,8 +145,11 @@ class ExceptionModel:
             entry = b"\0\0\0\0"
         handler = int.from_bytes(entry, "little")
         if not handler & 1:
-            raise self._lockup(stop, f"exception {number} has no handler (VTOR "
-                               f"{format_address(self._system.value(VTOR))})")
+            raise self._lockup(
+                stop,
+                f"exception {number} has no handler (VTOR "
+                f"{format_address(self._system.value(VTOR))})",
+            )
         self._engine.write_register("pc", handler)
 
     def _return(self, exc_return: int) -> None:

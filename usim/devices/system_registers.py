@@ -1,7 +1,7 @@
 """The system registers of a Cortex-M7 that programs of usim touch: SCB, DCB and DWT.
 
-Source: Armv7-M Architecture Reference Manual (DDI 0403E), B3.2 (system control space) and C1.8 (DWT).
-Registers that are not listed read as zero and ignore writes; each is logged once.
+Source: Armv7-M Architecture Reference Manual (DDI 0403E), B3.2 (system control space) and C1.8
+(DWT). Registers that are not listed read as zero and ignore writes; each is logged once.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The CPU core: Unicorn's Cortex-M7 with native counting, memory in our own buffers, stops explained.
+"""The CPU core: Unicorn's Cortex-M7 with native counting, our own memory, stops explained.
 
-What Unicorn leaves out of an M-profile core (exceptions, system registers, traps) is not here but in
-`exceptions.py` and `system_registers.py`; this module runs instructions and says why it stopped.
+What Unicorn leaves out of an M-profile core (exceptions, system registers, traps) is not here but
+in `exceptions.py` and `system_registers.py`; this module runs instructions and says why it stopped.
 """
 
 from __future__ import annotations
@@ -57,6 +57,12 @@ class StopKind(Enum):
     FETCH = auto()
 
 
+_KINDS: Final = {
+    StopReason.NONE: StopKind.SLEEP,
+    StopReason.ADDRESS_REACHED: StopKind.REACHED,
+    StopReason.BUDGET_SPENT: StopKind.SLICE,
+    StopReason.DIVIDED_BY_ZERO: StopKind.DIVIDE_BY_ZERO,
+}
 # The exception numbers that Unicorn reports for an M-profile core.
 _INTERRUPTS: Final = {2: StopKind.SVC, 7: StopKind.BKPT, 8: StopKind.EXCEPTION_RETURN}
 
@@ -165,7 +171,7 @@ class UnicornEngine:
     # Running.
 
     def run(self, stop_address: int, budget: int) -> Stop:
-        """Execute from pc; stop before `stop_address`, about `budget` instructions on, or at an event."""
+        """Execute from pc until `stop_address`, `budget` instructions on or so, or an event."""
         self._watch(stop_address)
         while True:
             self.counter.arm(stop_address, budget)
@@ -189,18 +195,11 @@ class UnicornEngine:
         pc = self.read_register("pc")
         if error is not None:
             return self._stop_at_error(error, pc)
-        match self.counter.stop_reason:
-            case StopReason.ADDRESS_REACHED:
-                return Stop(StopKind.REACHED, pc)
-            case StopReason.BUDGET_SPENT:
-                return Stop(StopKind.SLICE, pc)
-            case StopReason.DIVIDED_BY_ZERO:
-                return Stop(StopKind.DIVIDE_BY_ZERO, pc)
-            case StopReason.NEW_DIVISION:
-                self._hook_divisions(*self.counter.block)
-                return None
-            case StopReason.NONE:
-                return Stop(StopKind.SLEEP, pc)
+        reason = self.counter.stop_reason
+        if reason is StopReason.NEW_DIVISION:
+            self._hook_divisions(*self.counter.block)
+            return None
+        return Stop(_KINDS[reason], pc)
 
     def _stop_at_bad_access(self, bad: _BadAccess) -> Stop:
         # After a store that faults, Unicorn finishes the block. The registers go back to where they
@@ -246,9 +245,7 @@ class UnicornEngine:
         """Make sure that execution can stop at `address`, inside a block as well."""
         if address not in self._stop_hooks:
             self._stop_hooks.add(address)
-            self._native_hook(
-                unicorn_const.UC_HOOK_CODE, "usim_on_stop_address", address, address
-            )
+            self._native_hook(unicorn_const.UC_HOOK_CODE, "usim_on_stop_address", address, address)
             self._uc.ctl_flush_tb()
 
     def _hook_divisions(self, address: int, size_bytes: int) -> None:

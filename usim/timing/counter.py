@@ -1,4 +1,4 @@
-"""The native instruction counter: built once for this machine, then called by Unicorn for every block."""
+"""The native instruction counter: built once for this machine, called for every block."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _address_of(function: object) -> int:
 
 
 class InstructionCounter:
-    """Counts instructions exactly, and ends runs at an address or after a number of instructions."""
+    """Counts instructions exactly, and ends runs at an address or after a number of them."""
 
     def __init__(self, unicorn: ctypes.CDLL, engine: int, register_ids: list[int]) -> None:
         self._library = _library()
@@ -99,7 +99,7 @@ class InstructionCounter:
         self._state.block_size = 0
 
     def arm(self, stop_address: int, budget: int) -> None:
-        """Stop before `stop_address`, or before the first block after `budget` more instructions."""
+        """Stop before `stop_address`, or at a block's start after `budget` more instructions."""
         self._state.stop_address = stop_address
         self._state.budget = self._state.instructions + budget
         self._state.stop_reason = StopReason.NONE
@@ -120,9 +120,8 @@ class InstructionCounter:
 
     def holds_code(self, address: int, size_bytes: int) -> bool:
         """Whether code has run that lies near [address, address + size_bytes)."""
-        return (
-            address < self._state.highest_code and address + size_bytes > self._state.lowest_code
-        )
+        end = address + size_bytes
+        return bool(address < self._state.highest_code and end > self._state.lowest_code)
 
     def forget(self) -> None:
         """Code has changed: drop what is known of blocks."""

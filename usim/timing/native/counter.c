@@ -1,10 +1,11 @@
 /*
- * counter.c - counts executed instructions, one callback a basic block, inside the emulator's process.
+ * counter.c - counts executed instructions inside the emulator, one callback a basic block.
  *
- * Unicorn calls usim_on_block before each translated block with its address and length. The number of
- * instructions in a block follows from its bytes (Thumb: a halfword with its top five bits at 0b11101,
- * 0b11110 or 0b11111 starts a 32-bit instruction) and is kept per block, so that the usual cost is a
- * table look-up. Built for the host; calls Unicorn through function pointers, so it links to nothing.
+ * Unicorn calls usim_on_block before each translated block with its address and length. The number
+ * of instructions in a block follows from its bytes (Thumb: a halfword with its top five bits at
+ * 0b11101, 0b11110 or 0b11111 starts a 32-bit instruction) and is kept per block, so that the usual
+ * cost is a table look-up. Built for the host; calls Unicorn through function pointers, so it links
+ * to nothing.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -18,7 +19,13 @@
 #define SLOTS 65536U /* power of 2; a slot lost to a collision only costs a recount */
 #define MAX_BLOCK_BYTES 4096U
 
-enum stop_reason { RUNNING = 0, BUDGET_SPENT = 1, ADDRESS_REACHED = 2, NEW_DIVISION = 3, DIVIDED_BY_ZERO = 4 };
+enum stop_reason {
+    RUNNING = 0,
+    BUDGET_SPENT = 1,
+    ADDRESS_REACHED = 2,
+    NEW_DIVISION = 3,
+    DIVIDED_BY_ZERO = 4
+};
 
 typedef struct {
     uint64_t key; /* address << 16 | size, plus 1 so that 0 means empty */
@@ -42,11 +49,13 @@ typedef struct {
     uint32_t highest_code;
     uint32_t trap_divide_by_zero; /* CCR.DIV_0_TRP */
     uint32_t reserved;
-    int32_t register_ids[16];     /* Unicorn's numbers of r0-r15 */
+    int32_t register_ids[16]; /* Unicorn's numbers of r0-r15 */
     slot_t slots[SLOTS];
 } counter_t;
 
-static uint32_t is_wide(uint16_t halfword) { return (halfword >> 11) >= 0x1DU; }
+static uint32_t is_wide(uint16_t halfword) {
+    return (halfword >> 11) >= 0x1DU;
+}
 
 static uint16_t halfword_at(const uint8_t *bytes) {
     return (uint16_t)(bytes[0] | (uint16_t)(bytes[1] << 8));
@@ -58,15 +67,16 @@ static uint32_t is_division(uint16_t first, uint16_t second) {
            (second & 0xF0F0U) == 0xF0F0U;
 }
 
-USIM_EXPORT uint64_t usim_counter_size(void) { return sizeof(counter_t); }
+USIM_EXPORT uint64_t usim_counter_size(void) {
+    return sizeof(counter_t);
+}
 
 /* Instructions in `size` bytes at `address`; *division is set if one of them divides. */
 static uint32_t count_instructions(counter_t *counter, uint32_t address, uint32_t size,
                                    uint32_t *division) {
     uint8_t bytes[MAX_BLOCK_BYTES + 2];
     uint32_t count = 0;
-    if (size > MAX_BLOCK_BYTES ||
-        counter->mem_read(counter->engine, address, bytes, size) != 0) {
+    if (size > MAX_BLOCK_BYTES || counter->mem_read(counter->engine, address, bytes, size) != 0) {
         return 1; /* the fetch itself will fault */
     }
     for (uint32_t i = 0; i + 2U <= size; count++) {
@@ -174,7 +184,7 @@ USIM_EXPORT void usim_on_division(void *engine, uint64_t address, uint32_t size,
     }
 }
 
-/* UC_HOOK_MEM_READ|WRITE on the system registers: its mere presence makes Unicorn sync the PC there. */
+/* UC_HOOK_MEM_READ|WRITE on the system registers: its presence makes Unicorn sync the PC there. */
 USIM_EXPORT void usim_on_register_access(void *engine, int type, uint64_t address, int size,
                                          int64_t value, void *user) {
     (void)engine;
