@@ -1,0 +1,163 @@
+"""The benches: each runs one or more probes in processes of their own and returns figures.
+
+A probe (probes.py) starts with an empty cache folder, or with the one that a probe before it has
+filled, so that nothing of the user's own cache is read, and nothing that one process remembers
+makes another look quick.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+HERE: Final = Path(__file__).resolve().parent
+ROOT: Final = HERE.parents[1]
+IMAGE: Final = ROOT / "usim" / "demo" / "images" / "3_cat.png"
+_RUNS: Final = 9
+_PROBE_TIMEOUT_S: Final = 600
+
+How = Literal["measured", "counted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One row of the table. `samples` are what `value`, a median unless it says so, comes from."""
+
+    bench: str
+    name: str
+    value: float
+    unit: str
+    how: How = "measured"
+    goal: str = ""
+    samples: tuple[float, ...] = ()
+
+
+class BenchError(Exception):
+    """A probe ended badly; the message has its output."""
+
+
+def run_image() -> list[Figure]:
+    """`usim run` of one image, from the start of the process to its end, caches warm."""
+    command = [sys.executable, "-P", "-m", "usim", "run", "--platform", "stm32f746"]
+    command += ["--image", str(IMAGE)]
+    with tempfile.TemporaryDirectory() as cache:
+        first, *warm = (_time(command, cache) for _ in range(1 + _RUNS))
+    return [
+        _median("run-image", "usim run, 1 image, warm caches", warm, "s", goal="< 3"),
+        Figure("run-image", "the same, the quickest", min(warm), "s", samples=tuple(warm)),
+        Figure("run-image", "the same, first run with an empty cache", first, "s"),
+    ]
+
+
+def load_module() -> list[Figure]:
+    """Session.load_module of sources that are new to the process: in the disk cache, or not."""
+    with tempfile.TemporaryDirectory() as cache:
+        uncached, cached = (_probe("load_modules", cache) for _ in range(2))
+    figures = []
+    for key, what in (("small", "a kernel of 10 lines"), ("model", "the CIFAR-10 network's C")):
+        for state, found, goal in (("cached", cached, "< 20"), ("uncached", uncached, "< 400")):
+            times = [1e3 * seconds for seconds in found[key]]
+            figures.append(_median("load-module", f"load {what}, {state}", times, "ms", goal=goal))
+    return figures
+
+
+def emulation_speed() -> list[Figure]:
+    """Instructions a second on the CIFAR-10 network: usim's device, and Unicorn without any hook."""
+    with tempfile.TemporaryDirectory() as cache:
+        found = _probe("emulation_speed", cache)
+    instructions = found["instructions"]
+    counted, bare = ([instructions / t / 1e6 for t in found[key]] for key in ("counted", "bare"))
+    ratio = statistics.median(b / a for a, b in zip(found["counted"], found["bare"], strict=True))
+    return [
+        Figure("emulation-speed", "one inference", instructions, "instructions", "counted"),
+        _median("emulation-speed", "embedded device, counting on", counted, "MIPS", goal=">= 150"),
+        _median("emulation-speed", "bare Unicorn, no hook, same code and data", bare, "MIPS"),
+        Figure("emulation-speed", "speed kept with counting on", 100 * ratio, "%"),
+        _median("emulation-speed", "one inference on the host", found["counted"], "s"),
+    ]
+
+
+def lazy_batch() -> list[Figure]:
+    """20 small tasks and a read of their result: as one batch, and one by one."""
+    with tempfile.TemporaryDirectory() as cache:
+        found = _probe("lazy_batch", cache)
+    figures = []
+    for unit, key in (("transactions", "transactions"), ("bytes", "bytes")):
+        for mode in ("lazy", "strict"):
+            figures.append(
+                Figure("lazy-batch", f"20 tasks, {mode}", found[mode][key], unit, "counted")
+            )
+    ratio = found["strict"]["transactions"] / found["lazy"]["transactions"]
+    saving = Figure("lazy-batch", "strict / lazy transactions", ratio, "x", "counted", ">= 10")
+    times = [
+        _median("lazy-batch", f"20 tasks, {mode}", [1e3 * t for t in found[mode]["seconds"]], "ms")
+        for mode in ("lazy", "strict")
+    ]
+    return [*figures, saving, *times]
+
+
+def first_result() -> list[Figure]:
+    """From `import usim` to the shipped model's first output, and the memory that it takes."""
+    with tempfile.TemporaryDirectory() as cache:
+        cold, *warm = (_probe("first_result", cache) for _ in range(1 + _RUNS))
+    steps = (("import", "import usim"), ("open", "open a session"), ("load", "load the model"))
+    figures = [Figure("first-result", "first output, empty cache", cold["total"], "s")]
+    figures.append(
+        _median("first-result", "first output, warm cache", [run["total"] for run in warm], "s")
+    )
+    for key, what in (*steps, ("infer", "one inference")):
+        times = [1e3 * run[key] for run in warm]
+        figures.append(_median("first-result", f"  of which: {what}", times, "ms"))
+    peaks = [run["peak_bytes"] / 2**20 for run in warm]
+    return [*figures, _median("first-result", "host memory, peak resident", peaks, "MiB")]
+
+
+BENCHES: Final[dict[str, Callable[[], list[Figure]]]] = {
+    "run-image": run_image,
+    "load-module": load_module,
+    "emulation-speed": emulation_speed,
+    "lazy-batch": lazy_batch,
+    "first-result": first_result,
+}
+
+
+def _median(
+    bench: str, name: str, samples: Sequence[float], unit: str, *, goal: str = ""
+) -> Figure:
+    return Figure(
+        bench, name, statistics.median(samples), unit, goal=goal, samples=tuple(samples)
+    )
+
+
+def _time(command: list[str], cache: str) -> float:
+    started = time.perf_counter()
+    _run(command, cache)
+    return time.perf_counter() - started
+
+
+def _probe(name: str, cache: str) -> Any:  # noqa: ANN401 - JSON
+    return json.loads(_run([sys.executable, str(HERE / "probes.py"), name], cache))
+
+
+def _run(command: list[str], cache: str) -> str:
+    environment = os.environ | {"USIM_CACHE_DIR": cache}
+    done = subprocess.run(
+        command,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=_PROBE_TIMEOUT_S,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise BenchError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr}")
+    return done.stdout
