@@ -136,11 +136,17 @@ def _image_inputs(model: Model, images: tuple[Path, ...], *, is_demo: bool) -> l
     if len(model.inputs) != 1:
         raise ArgumentError(f"the model has {len(model.inputs)} inputs; `usim run` feeds one image")
     if images:
-        return [
-            _Input(str(path), image_input(load_image(path, spec), spec), None) for path in images
-        ]
-    # A profile needs no picture: what the layers cost hardly depends on the values.
-    return [_Input("zeros", model.quantize_input(np.zeros(spec.shape)), None)]
+        chosen: list[tuple[Path, int | None]] = [(path, None) for path in images]
+    elif is_demo:
+        chosen = list(demo.images())
+    else:
+        # A profile needs no picture: what the layers cost hardly depends on the values.
+        return [_Input("zeros", model.quantize_input(np.zeros(spec.shape)), None)]
+    shown = {path: str(path) if images else path.name for path, _ in chosen}
+    return [
+        _Input(shown[path], image_input(load_image(path, spec), spec), expected)
+        for path, expected in chosen
+    ]
 
 
 def _classify(
