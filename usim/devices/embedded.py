@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import time
-from typing import Final
+from typing import Final, Literal
 
 from usim.devices.base import Capabilities, CountKind, Device
 from usim.devices.exceptions import ExceptionModel
@@ -24,6 +24,11 @@ _LOG = logging.getLogger(__name__)
 
 # Between slices Python looks at the clock and at Ctrl-C; some 0.1 s of emulation.
 _SLICE_INSTRUCTIONS: Final = 20_000_000
+Timing = Literal["count", "core"]
+_COUNTS: Final[dict[Timing, CountKind]] = {
+    "count": CountKind("instructions", "counted"),
+    "core": CountKind("cycles", "modelled"),
+}
 _ERASED_FLASH: Final = b"\xff"
 _CLEARED_BY_RESET: Final = (
     *(f"r{i}" for i in range(13)),
@@ -42,8 +47,9 @@ _CLEARED_BY_RESET: Final = (
 class EmbeddedDevice(Device):
     """Unicorn with the Cortex-M7 model, exceptions, system registers and DWT."""
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: Platform, timing: Timing = "count") -> None:
         super().__init__(platform)
+        self._timing = timing
         self._engine: UnicornEngine | None = None
         # One buffer per memory, by every address at which it stands.
         self._memories: list[tuple[int, ctypes.Array[ctypes.c_char]]] = []
@@ -52,7 +58,7 @@ class EmbeddedDevice(Device):
     def capabilities(self) -> Capabilities:
         """Counts instructions; faults are exact."""
         return Capabilities(
-            count=CountKind("instructions", "counted"),
+            count=_COUNTS[self._timing],
             writes_flash=True,
             simulated=True,
             speed="fast",
@@ -63,8 +69,11 @@ class EmbeddedDevice(Device):
         """Build the machine; memory is zero, flash erased."""
         self.close()
         engine = UnicornEngine()
+        if self._timing != "count":
+            engine.enable_timing()
         self._system = SystemRegisters(
-            engine.executed_now, lambda on: engine.counter.set_divide_trap(enabled=on)
+            engine.executed_now if self._timing == "count" else engine.cycles_now,
+            lambda on: engine.counter.set_divide_trap(enabled=on),
         )
         engine.map_registers(BASE, SIZE_BYTES, self._system.read, self._system.write)
         self._map_memories(engine)
@@ -153,8 +162,9 @@ class EmbeddedDevice(Device):
     def _write_register(self, name: str, value: int) -> None:
         self._check_register(name)
         if name in {"pc", "r15"}:
-            value |= 1  # an even address would select the Arm state
-        self._core().write_register(name, value)
+            self._core().jump(value)
+        else:
+            self._core().write_register(name, value)
 
     def _check_register(self, name: str) -> None:
         if name not in REGISTER_IDS:

@@ -17,6 +17,7 @@ from unicorn.unicorn_py3.unicorn import uclib
 
 from usim.errors import DeviceError
 from usim.timing.counter import InstructionCounter, StopReason, divisions_in
+from usim.timing.timer import CycleTimer
 
 _THUMB: Final = 1
 
@@ -96,6 +97,7 @@ class UnicornEngine:
         numbers = [REGISTER_IDS[f"r{i}"] for i in range(16)]
         self._handle: int = self._uc._uch.value
         self.counter = InstructionCounter(uclib, self._handle, numbers)
+        self.timer: CycleTimer | None = None
         self._bad_access: _BadAccess | None = None
         self._interrupt: int | None = None
         self._stop_hooks: set[int] = set()
@@ -148,6 +150,8 @@ class UnicornEngine:
         if self.counter.holds_code(address, size_bytes):
             self._uc.ctl_flush_tb()
             self.counter.forget()
+            if self.timer is not None:
+                self.timer.forget_code()
 
     # Registers.
 
@@ -163,6 +167,28 @@ class UnicornEngine:
     def in_thumb_state(self) -> bool:
         """EPSR.T: clear after a branch to an even address."""
         return bool(self._uc.reg_read(arm_const.UC_ARM_REG_CPSR) & 1 << 5)
+
+    def enable_timing(self) -> CycleTimer:
+        """Price each block with the pipeline model from now on."""
+        self.timer = CycleTimer(self.counter, lambda at, size: bytes(self._uc.mem_read(at, size)))
+        self.counter.attach_timer(self.timer.pointer)
+        return self.timer
+
+    def cycles_now(self) -> int:
+        """Cycles before the current instruction; exact inside register callbacks too."""
+        assert self.timer is not None
+        return self.timer.cycles_before(self.read_register("pc"))
+
+    def jump(self, address: int) -> None:
+        """Set pc from outside of the program: what the pipeline held is gone."""
+        self.write_register("pc", address | _THUMB)
+        if self.timer is not None:
+            self.timer.interrupt(0)
+
+    def _rewind_to(self, pc: int) -> None:
+        self.counter.rewind_to(pc)
+        if self.timer is not None:
+            self.timer.rewind_to(pc)
 
     def executed_now(self) -> int:
         """Instructions executed before the current one; exact inside register callbacks too."""
@@ -196,6 +222,8 @@ class UnicornEngine:
         if error is not None:
             return self._stop_at_error(error, pc)
         reason = self.counter.stop_reason
+        if self.counter.stopped_inside and self.timer is not None:
+            self.timer.rewind_to(pc)
         if reason is StopReason.NEW_DIVISION:
             self._hook_divisions(*self.counter.block)
             return None
@@ -207,7 +235,7 @@ class UnicornEngine:
         for name, value in bad.registers.items():
             self.write_register(name, value)
         self.write_register("pc", bad.pc | _THUMB)
-        self.counter.rewind_to(bad.pc)
+        self._rewind_to(bad.pc)
         return Stop(bad.kind, bad.pc, bad.address)
 
     def _stop_at_interrupt(self, number: int) -> Stop:
@@ -216,12 +244,12 @@ class UnicornEngine:
         if kind is None:
             raise DeviceError(f"the emulator raised an unknown event {number} at pc {pc:#010x}")
         if kind is StopKind.BKPT:
-            self.counter.rewind_to(pc)
+            self._rewind_to(pc)
         return Stop(kind, pc, pc)
 
     def _stop_at_error(self, error: UcError, pc: int) -> Stop:
         if error.errno == unicorn_const.UC_ERR_INSN_INVALID:
-            self.counter.rewind_to(pc)
+            self._rewind_to(pc)
             return Stop(StopKind.UNDEFINED, pc)
         raise DeviceError(f"the emulator failed at pc {pc:#010x}: {error}") from error
 

@@ -11,7 +11,8 @@ from typing import Final
 
 from usim.toolchain import build_host_library
 
-_SOURCE: Final = Path(__file__).parent / "native" / "counter.c"
+_FOLDER: Final = Path(__file__).parent / "native"
+_SOURCES: Final = (_FOLDER / "counter.c", _FOLDER / "timer.c")
 
 
 class StopReason(IntEnum):
@@ -41,19 +42,25 @@ class _Counter(ctypes.Structure):
         ("lowest_code", ctypes.c_uint32),
         ("highest_code", ctypes.c_uint32),
         ("trap_divide_by_zero", ctypes.c_uint32),
-        ("reserved", ctypes.c_uint32),
+        ("stopped_inside", ctypes.c_uint32),
         ("register_ids", ctypes.c_int32 * 16),
+        ("timer", ctypes.c_void_p),
     )
 
 
 @lru_cache(maxsize=1)
 def _library() -> ctypes.CDLL:
-    library = ctypes.CDLL(str(build_host_library([_SOURCE], "usim_counter")))
+    library = ctypes.CDLL(str(build_host_library(_SOURCES, "usim_counter")))
     library.usim_counter_size.restype = ctypes.c_uint64
     library.usim_counter_behind.argtypes = [ctypes.c_void_p, ctypes.c_uint32]
     library.usim_counter_behind.restype = ctypes.c_uint32
     library.usim_counter_forget.argtypes = [ctypes.c_void_p]
     library.usim_counter_forget.restype = None
+    for name in ("usim_timer_size", "usim_timer_prices_offset", "usim_timer_nodes_offset"):
+        getattr(library, name).restype = ctypes.c_uint64
+    for name in ("usim_timer_restart", "usim_timer_forget"):
+        getattr(library, name).argtypes = [ctypes.c_void_p]
+        getattr(library, name).restype = None
     return library
 
 
@@ -74,6 +81,15 @@ class InstructionCounter:
         self._state.reg_read = _address_of(unicorn.uc_reg_read)
         self._state.register_ids[:] = register_ids
         self.forget()
+
+    @property
+    def library(self) -> ctypes.CDLL:
+        """The native code, counter and timer."""
+        return self._library
+
+    def attach_timer(self, pointer: int | None) -> None:
+        """Have each counted block priced by a native timer as well, or no more."""
+        self._state.timer = pointer
 
     @property
     def pointer(self) -> int:
@@ -103,11 +119,17 @@ class InstructionCounter:
         self._state.stop_address = stop_address
         self._state.budget = self._state.instructions + budget
         self._state.stop_reason = StopReason.NONE
+        self._state.stopped_inside = 0
 
     @property
     def stop_reason(self) -> StopReason:
         """Why the last run ended."""
         return StopReason(self._state.stop_reason)
+
+    @property
+    def stopped_inside(self) -> bool:
+        """Whether the last run ended inside a block, which then is counted up to there."""
+        return bool(self._state.stopped_inside)
 
     def set_divide_trap(self, *, enabled: bool) -> None:
         """CCR.DIV_0_TRP: whether a division by zero is a fault."""

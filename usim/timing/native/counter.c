@@ -7,51 +7,7 @@
  * cost is a table look-up. Built for the host; calls Unicorn through function pointers, so it links
  * to nothing.
  */
-#include <stddef.h>
-#include <stdint.h>
-
-#if defined(_WIN32)
-#define USIM_EXPORT __declspec(dllexport)
-#else
-#define USIM_EXPORT __attribute__((visibility("default")))
-#endif
-
-#define SLOTS 65536U /* power of 2; a slot lost to a collision only costs a recount */
-#define MAX_BLOCK_BYTES 4096U
-
-enum stop_reason {
-    RUNNING = 0,
-    BUDGET_SPENT = 1,
-    ADDRESS_REACHED = 2,
-    NEW_DIVISION = 3,
-    DIVIDED_BY_ZERO = 4
-};
-
-typedef struct {
-    uint64_t key; /* address << 16 | size, plus 1 so that 0 means empty */
-    uint32_t instructions;
-    uint32_t has_division;
-} slot_t;
-
-/* Shared with usim/timing/counter.py (ctypes). */
-typedef struct {
-    void *engine;
-    int (*emu_stop)(void *engine);
-    int (*mem_read)(void *engine, uint64_t address, void *bytes, uint64_t size);
-    int (*reg_read)(void *engine, int reg, void *value);
-    uint64_t instructions; /* executed, the whole of the current block included */
-    uint64_t budget;       /* stop before a block once `instructions` has reached this */
-    uint32_t block_address;
-    uint32_t block_size;
-    uint32_t stop_address;
-    uint32_t stop_reason;
-    uint32_t lowest_code; /* of all blocks seen since usim_counter_forget */
-    uint32_t highest_code;
-    uint32_t trap_divide_by_zero; /* CCR.DIV_0_TRP */
-    uint32_t reserved;
-    int32_t register_ids[16]; /* Unicorn's numbers of r0-r15 */
-    slot_t slots[SLOTS];
-} counter_t;
+#include "counter.h"
 
 static uint32_t is_wide(uint16_t halfword) {
     return (halfword >> 11) >= 0x1DU;
@@ -141,6 +97,9 @@ USIM_EXPORT void usim_on_block(void *engine, uint64_t address, uint32_t size, vo
     }
     counter->block_size = size;
     counter->instructions += slot->instructions;
+    if (counter->timer != NULL) {
+        usim_time_block(counter->timer, start, size, slot->instructions);
+    }
 }
 
 /* Take back what of the current block lies at or behind `pc`: it has not run. Returns how many. */
@@ -161,6 +120,7 @@ USIM_EXPORT void usim_on_stop_address(void *engine, uint64_t address, uint32_t s
     if ((uint32_t)address == counter->stop_address && counter->stop_reason == RUNNING) {
         counter->instructions -= usim_counter_behind(counter, (uint32_t)address);
         counter->block_size = 0;
+        counter->stopped_inside = 1;
         stop(counter, ADDRESS_REACHED);
     }
 }
@@ -180,6 +140,7 @@ USIM_EXPORT void usim_on_division(void *engine, uint64_t address, uint32_t size,
     if (divisor == 0U) {
         counter->instructions -= usim_counter_behind(counter, (uint32_t)address);
         counter->block_size = 0;
+        counter->stopped_inside = 1;
         stop(counter, DIVIDED_BY_ZERO);
     }
 }

@@ -1,0 +1,59 @@
+/*
+ * counter.h - what counter.c (instructions) and timer.c (cycles) share.
+ */
+#ifndef USIM_COUNTER_H
+#define USIM_COUNTER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(_WIN32)
+#define USIM_EXPORT __declspec(dllexport)
+#else
+#define USIM_EXPORT __attribute__((visibility("default")))
+#endif
+
+#define SLOTS 65536U /* power of 2; a slot lost to a collision only costs a recount */
+#define MAX_BLOCK_BYTES 4096U
+
+enum stop_reason {
+    RUNNING = 0,
+    BUDGET_SPENT = 1,
+    ADDRESS_REACHED = 2,
+    NEW_DIVISION = 3,
+    DIVIDED_BY_ZERO = 4
+};
+
+typedef struct timer timer_t;
+
+typedef struct {
+    uint64_t key; /* address << 16 | size, plus 1 so that 0 means empty */
+    uint32_t instructions;
+    uint32_t has_division;
+} slot_t;
+
+/* Shared with usim/timing/counter.py (ctypes). */
+typedef struct {
+    void *engine;
+    int (*emu_stop)(void *engine);
+    int (*mem_read)(void *engine, uint64_t address, void *bytes, uint64_t size);
+    int (*reg_read)(void *engine, int reg, void *value);
+    uint64_t instructions; /* executed, the whole of the current block included */
+    uint64_t budget;       /* stop before a block once `instructions` has reached this */
+    uint32_t block_address;
+    uint32_t block_size;
+    uint32_t stop_address;
+    uint32_t stop_reason;
+    uint32_t lowest_code; /* of all blocks seen since usim_counter_forget */
+    uint32_t highest_code;
+    uint32_t trap_divide_by_zero; /* CCR.DIV_0_TRP */
+    uint32_t stopped_inside;      /* the run ended inside the current block, not before it */
+    int32_t register_ids[16];     /* Unicorn's numbers of r0-r15 */
+    timer_t *timer;               /* NULL: only instructions are counted */
+    slot_t slots[SLOTS];
+} counter_t;
+
+/* Price the block that is about to run, and how the one before it ended. */
+void usim_time_block(timer_t *timer, uint32_t start, uint32_t size, uint32_t instructions);
+
+#endif

@@ -1,0 +1,183 @@
+/*
+ * timer.c - adds up cycles, one block at a time.
+ *
+ * The pipeline model (usim/timing/pipeline.py) is a function from (state, code) to (cycles, next
+ * state). It is evaluated once for each state in which a block is entered, and its answer kept
+ * here; from then on a block costs a table look-up. Branches are predicted here, because that
+ * depends on what ran before, and the call tree is kept, for profiles.
+ */
+#include "timer.h"
+
+static uint32_t predictor_index(uint32_t address) {
+    return (address >> 1) & (PREDICTOR_SIZE - 1U);
+}
+
+/* Two-bit counters, one a branch; the first time, backward branches are taken to be taken. */
+static uint32_t predict_conditional(timer_t *timer, const price_t *block, uint32_t end,
+                                    uint32_t taken) {
+    uint8_t *counter = &timer->predictor[predictor_index(end)];
+    if (*counter == PREDICT_UNKNOWN) {
+        *counter = block->backward != 0U ? 2U : 1U;
+    }
+    const uint32_t predicted = *counter >= 2U;
+    if (taken != 0U && *counter < 3U) {
+        (*counter)++;
+    } else if (taken == 0U && *counter > 0U) {
+        (*counter)--;
+    }
+    return predicted == taken;
+}
+
+static uint32_t predict_indirect(timer_t *timer, uint32_t end, uint32_t target) {
+    uint32_t *last = &timer->targets[predictor_index(end)];
+    const uint32_t right = *last == target;
+    *last = target;
+    return right;
+}
+
+static uint32_t child_of(timer_t *timer, uint32_t parent, uint32_t function) {
+    uint32_t *link = &timer->nodes[parent].first_child;
+    while (*link != 0U) {
+        if (timer->nodes[*link].function == function) {
+            return *link;
+        }
+        link = &timer->nodes[*link].next_sibling;
+    }
+    if (timer->node_count >= MAX_NODES) {
+        return parent;
+    }
+    const uint32_t created = timer->node_count++;
+    *link = created;
+    timer->nodes[created] = (node_t){.parent = parent, .function = function};
+    return created;
+}
+
+static void enter_call(timer_t *timer, uint32_t return_address, uint32_t function) {
+    if (timer->depth >= MAX_DEPTH) {
+        return;
+    }
+    timer->frames[timer->depth++] = (frame_t){return_address, timer->node};
+    timer->node = child_of(timer, timer->node, function);
+    timer->nodes[timer->node].calls++;
+}
+
+/* Leave every call up to the one that returns to `address`; 0 if none does. */
+static uint32_t leave_call(timer_t *timer, uint32_t address) {
+    for (uint32_t depth = timer->depth; depth > 0U; depth--) {
+        if (timer->frames[depth - 1U].return_address == address) {
+            timer->depth = depth - 1U;
+            timer->node = timer->frames[depth - 1U].node;
+            return 1U;
+        }
+    }
+    return 0U;
+}
+
+/* How the previous block's last branch went, now that its successor is known. */
+static void resolve_branch(timer_t *timer, uint32_t start) {
+    price_t *block = timer->previous;
+    const uint32_t end = timer->block_address + timer->block_size;
+    const uint32_t taken = block->branch == BRANCH_NONE ? 0U : start != end;
+    uint32_t right = 1U;
+    uint32_t penalty = timer->indirect_mispredict;
+    switch (block->branch) {
+    case BRANCH_CONDITIONAL:
+        right = predict_conditional(timer, block, end, taken);
+        penalty = block->mispredict;
+        break;
+    case BRANCH_CALL:
+        enter_call(timer, end, start);
+        break;
+    case BRANCH_INDIRECT_CALL:
+        right = predict_indirect(timer, end, start);
+        enter_call(timer, end, start);
+        break;
+    case BRANCH_RETURN:
+        (void)leave_call(timer, start);
+        break;
+    case BRANCH_INDIRECT:
+        right = predict_indirect(timer, end, start);
+        (void)leave_call(timer, start);
+        break;
+    default:
+        break;
+    }
+    timer->state = block->next_state[taken];
+    if (right == 0U) {
+        timer->cycles += penalty;
+        timer->nodes[timer->node].cycles += penalty;
+        timer->state = timer->after_mispredict;
+        block->mispredicts++;
+    }
+}
+
+static price_t *find_price(timer_t *timer, uint32_t start, uint32_t size) {
+    const uint64_t key = (uint64_t)start | (uint64_t)(size & 0x1FFFU) << 32 |
+                         (uint64_t)(timer->state & 0x3FFFFU) << 45 | 1ULL << 63;
+    uint32_t index = (uint32_t)((key * 0x9E3779B97F4A7C15ULL) >> 46) & (PRICES - 1U);
+    while (timer->prices[index].key != 0U) {
+        if (timer->prices[index].key == key) {
+            return &timer->prices[index];
+        }
+        index = (index + 1U) & (PRICES - 1U);
+    }
+    price_t *price = &timer->prices[index];
+    timer->price(timer->state, start, size, price);
+    price->key = key;
+    timer->price_count++;
+    return price;
+}
+
+void usim_time_block(timer_t *timer, uint32_t start, uint32_t size, uint32_t instructions) {
+    if (timer->previous != NULL) {
+        resolve_branch(timer, start);
+    }
+    price_t *price = find_price(timer, start, size);
+    timer->previous = price;
+    timer->block_address = start;
+    timer->block_size = size;
+    timer->block_state = timer->state;
+    timer->cycles += price->cycles;
+    price->executions++;
+    timer->nodes[timer->node].cycles += price->cycles;
+    timer->nodes[timer->node].instructions += instructions;
+}
+
+USIM_EXPORT uint64_t usim_timer_size(void) {
+    return sizeof(timer_t);
+}
+
+USIM_EXPORT uint64_t usim_timer_prices_offset(void) {
+    return offsetof(timer_t, prices);
+}
+
+USIM_EXPORT uint64_t usim_timer_nodes_offset(void) {
+    return offsetof(timer_t, nodes);
+}
+
+/* Forget what was executed: predictions, call tree, counts of executions. Prices stay. */
+USIM_EXPORT void usim_timer_restart(timer_t *timer) {
+    for (uint32_t i = 0; i < PREDICTOR_SIZE; i++) {
+        timer->predictor[i] = PREDICT_UNKNOWN;
+        timer->targets[i] = 0;
+    }
+    for (uint32_t i = 0; i < PRICES; i++) {
+        timer->prices[i].executions = 0;
+        timer->prices[i].mispredicts = 0;
+    }
+    timer->nodes[0] = (node_t){0};
+    timer->node_count = 1;
+    timer->node = 0;
+    timer->depth = 0;
+    timer->previous = NULL;
+    timer->state = NEUTRAL_STATE;
+}
+
+/* Code has changed: drop all prices. */
+USIM_EXPORT void usim_timer_forget(timer_t *timer) {
+    for (uint32_t i = 0; i < PRICES; i++) {
+        timer->prices[i] = (price_t){0};
+    }
+    timer->price_count = 0;
+    timer->previous = NULL;
+}

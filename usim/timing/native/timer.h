@@ -1,0 +1,79 @@
+/*
+ * timer.h - state of the native timer, shared with usim/timing/timer.py (ctypes).
+ */
+#ifndef USIM_TIMER_H
+#define USIM_TIMER_H
+
+#include "counter.h"
+
+#define PRICES 262144U /* power of 2 */
+#define MAX_PRICES (PRICES / 4U * 3U)
+#define PREDICTOR_SIZE 4096U
+#define MAX_NODES 65536U
+#define MAX_DEPTH 512U
+#define NEUTRAL_STATE 0U
+#define PREDICT_UNKNOWN 0xFFU
+
+enum branch_kind {
+    BRANCH_NONE = 0,
+    BRANCH_CONDITIONAL = 1,
+    BRANCH_DIRECT = 2,
+    BRANCH_CALL = 3,
+    BRANCH_INDIRECT = 4,
+    BRANCH_RETURN = 5,
+    BRANCH_INDIRECT_CALL = 6
+};
+
+/* A block's price in a state: a row of the memoised pipeline model. */
+typedef struct {
+    uint64_t key; /* address | size << 32 | state << 45, plus 1 << 63 so that 0 means empty */
+    uint32_t cycles;
+    uint32_t instructions;
+    uint32_t next_state[2]; /* if its last branch falls through, if it jumps */
+    uint8_t branch;         /* enum branch_kind, of the last instruction */
+    uint8_t backward;       /* a conditional branch to a lower address */
+    uint8_t mispredict;     /* cycles if that branch is mispredicted */
+    uint8_t reserved;
+    uint32_t mispredicts;
+    uint64_t executions;
+} price_t;
+
+/* A place in the call tree. */
+typedef struct {
+    uint32_t parent;
+    uint32_t function; /* address that was called */
+    uint32_t first_child;
+    uint32_t next_sibling;
+    uint64_t calls;
+    uint64_t cycles; /* of itself, without its children */
+    uint64_t instructions;
+} node_t;
+
+typedef struct {
+    uint32_t return_address;
+    uint32_t node;
+} frame_t;
+
+struct timer {
+    uint64_t cycles; /* the whole of the current block included */
+    uint64_t stalls; /* of `cycles`: waiting for memory behind a cache */
+    void (*price)(uint32_t state, uint32_t address, uint32_t size, price_t *result);
+    price_t *previous; /* the block before; NULL: `state` holds as it is */
+    uint32_t state;
+    uint32_t after_mispredict; /* the state with nothing fetched and nothing pending */
+    uint32_t block_address;
+    uint32_t block_size;
+    uint32_t block_state;
+    uint32_t indirect_mispredict;
+    uint32_t price_count;
+    uint32_t node_count;
+    uint32_t node;
+    uint32_t depth;
+    uint8_t predictor[PREDICTOR_SIZE];
+    uint32_t targets[PREDICTOR_SIZE];
+    frame_t frames[MAX_DEPTH];
+    node_t nodes[MAX_NODES];
+    price_t prices[PRICES];
+};
+
+#endif
