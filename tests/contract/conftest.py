@@ -1,0 +1,43 @@
+"""The contract runs once for every backend, and for every chip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
+
+import pytest
+
+from usim.devices import BACKENDS, Device, make_device
+from usim.platforms import Platform, load_platform
+
+# What a backend needs that pip may not have brought.
+_NEEDS = {"embedded": "unicorn"}
+
+
+def _require(backend: str) -> None:
+    package = _NEEDS.get(backend)
+    if package and find_spec(package) is None:
+        pytest.skip(f"backend {backend} needs the package {package}, which is not installed")
+    import_module(BACKENDS[backend].partition(":")[0])
+
+
+@pytest.fixture(params=list(BACKENDS))
+def backend(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    _require(name)
+    return name
+
+
+@pytest.fixture(params=["stm32f746", "stm32f767"])
+def platform(request: pytest.FixtureRequest) -> Platform:
+    return load_platform(request.param)
+
+
+@pytest.fixture
+def device(backend: str, platform: Platform) -> Iterator[Device]:
+    """An open device."""
+    opened = make_device(backend, platform)
+    opened.open()
+    yield opened
+    opened.close()
