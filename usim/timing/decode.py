@@ -362,7 +362,9 @@ def _decode_one(insn: Any, predicate: str) -> Instruction:  # noqa: ANN401
     early = tuple(
         register
         for register in results
-        if memory is not None and register == memory.base and memory.base != ""
+        if memory is not None
+        and register == memory.base
+        and memory.base != ""
         and (insn.writeback or name.startswith(("push", "pop", "vpush", "vpop", "ldm", "stm")))
     )
     cycles = timing.cycles

@@ -234,7 +234,13 @@ class _Machine:
             self.cycle, self.older = start, _as_older(instruction)
 
     def _publish(  # noqa: PLR0913
-        self, instruction: Instruction, register: str, start: int, last: int, latency: int, number: int
+        self,
+        instruction: Instruction,
+        register: str,
+        start: int,
+        last: int,
+        latency: int,
+        number: int,
     ) -> None:
         if register == FLAGS:
             self.flags_set_at = start

@@ -52,9 +52,7 @@ CLASSES: Final[dict[str, Timing]] = {
     "simd": Timing(1, "J", unit="simd", older_only=True, to_address=1),
     "saturate": Timing(2, "L", unit="simd", older_only=True, to_address=1, operand_need=NEED_SHIFT),
     "saturate_add": Timing(2, "L", unit="simd", older_only=True, to_address=1),
-    "bitfield": Timing(
-        1, "J", unit="simd", older_only=True, to_address=1, operand_need=NEED_SHIFT
-    ),
+    "bitfield": Timing(1, "J", unit="simd", older_only=True, to_address=1, operand_need=NEED_SHIFT),
     "extend": Timing(1, "J", unit="simd", older_only=True, to_address=1),
     "reverse": Timing(1, "J", early=True, older_only=True, unit="simd", to_address=0),
     "load_word": Timing(1, "J", unit="load"),

@@ -133,7 +133,7 @@ class CycleTimer:
         self._memory = ctypes.create_string_buffer(library.usim_timer_size())
         self._state = _Timer.from_buffer(self._memory)
         self._prices: npt.NDArray[Any] = np.frombuffer(
-            self._memory, PRICE_DTYPE, _PRICE_COUNT, library.usim_timer_prices_offset()
+            memoryview(self._memory), PRICE_DTYPE, _PRICE_COUNT, library.usim_timer_prices_offset()
         )
         self._nodes_offset = library.usim_timer_nodes_offset()
         self._states: list[State] = []
@@ -174,7 +174,7 @@ class CycleTimer:
         return whole.cycles - part.cycles, part.state
 
     def rewind_to(self, pc: int) -> None:
-        """The current block ended before `pc`: take back what it did not execute, keep the state."""
+        """The current block ended before `pc`: take back what did not run, keep the state."""
         if pc == self._state.block_address and self._state.previous:
             # Not even its first instruction ran.
             entry = self._states[self._state.block_state]
@@ -271,5 +271,5 @@ class CycleTimer:
     def call_tree(self) -> npt.NDArray[Any]:
         """The call tree since restart(), as NODE_DTYPE rows; row 0 is the root."""
         return np.frombuffer(
-            self._memory, NODE_DTYPE, self._state.node_count, self._nodes_offset
+            memoryview(self._memory), NODE_DTYPE, self._state.node_count, self._nodes_offset
         ).copy()
