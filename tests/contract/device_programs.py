@@ -50,9 +50,7 @@ def assemble(text: str, platform: Platform) -> bytes:
 
 def constant(register: str, value: int) -> str:
     """Two instructions that load a 32-bit constant."""
-    return (
-        f"movw {register}, #{value & 0xFFFF}\nmovt {register}, #{value >> 16 & 0xFFFF}"
-    )
+    return f"movw {register}, #{value & 0xFFFF}\nmovt {register}, #{value >> 16 & 0xFFFF}"
 
 
 def put(device: Device, address: int, text: str) -> int:

@@ -96,7 +96,7 @@ def test_reset_leaves_a_handler(device):
 
 
 def test_unknown_register_is_named_with_the_known_ones(device):
-    with pytest.raises(DeviceError, match="no register 'r16'.*r0"):
+    with pytest.raises(DeviceError, match=r"no register 'r16'.*r0"):
         device.read_register("r16")
 
 

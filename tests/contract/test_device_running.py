@@ -75,7 +75,9 @@ def test_the_thumb_bit_of_the_address_does_not_matter(device):
 
 
 def test_a_loop_of_many_iterations_ends_where_it_should(device):
-    run_program(device, f"{constant('r1', 3_000_000)}\nmovs r0, #0\n1: adds r0, #1\nsubs r1, #1\nbne 1b")
+    run_program(
+        device, f"{constant('r1', 3_000_000)}\nmovs r0, #0\n1: adds r0, #1\nsubs r1, #1\nbne 1b"
+    )
     assert device.read_register("r0") == 3_000_000
 
 
@@ -105,13 +107,21 @@ def test_a_sleep_that_nothing_ends_is_a_timeout_that_says_so(device):
     places = Places.on(device.platform)
     put(device, places.program, "nop\nwfi\n1: b 1b")
     device.write_register("pc", places.program)
-    with pytest.raises(DeviceTimeoutError, match="asleep|was not reached"):
+    with pytest.raises(DeviceTimeoutError, match=r"asleep|was not reached"):
         device.run_until(places.park, 0.5)
 
 
 def test_hints_and_barriers_are_no_events(device):
-    run_program(device, "movs r0, #0\nnop\nyield\nsev\ndsb\nisb\ndmb\nmovs r0, #6")
+    run_program(device, "movs r0, #0\nnop\nyield\nwfe\nyield.w\nsev\ndsb\nisb\ndmb\nmovs r0, #6")
     assert device.read_register("r0") == 6
+
+
+def test_an_endless_loop_of_hints_times_out(device):
+    places = Places.on(device.platform)
+    put(device, places.program, "1: yield\nb 1b")
+    device.write_register("pc", places.program)
+    with pytest.raises(DeviceTimeoutError):
+        device.run_until(places.park, 0.2)
 
 
 def test_code_that_the_host_replaces_is_really_replaced(device):

@@ -24,10 +24,11 @@ _LOG = logging.getLogger(__name__)
 
 # Between slices Python looks at the clock and at Ctrl-C; some 0.1 s of emulation.
 _SLICE_INSTRUCTIONS: Final = 20_000_000
-Timing = Literal["count", "core"]
+Timing = Literal["count", "core", "full"]
 _COUNTS: Final[dict[Timing, CountKind]] = {
     "count": CountKind("instructions", "counted"),
     "core": CountKind("cycles", "modelled"),
+    "full": CountKind("cycles", "modelled"),
 }
 _ERASED_FLASH: Final = b"\xff"
 _CLEARED_BY_RESET: Final = (
@@ -63,6 +64,8 @@ class EmbeddedDevice(Device):
             simulated=True,
             speed="fast",
             exact_store_faults=True,
+            has_caches=self._timing == "full",
+            fidelity="" if self._timing == "count" else self._timing,
         )
 
     def open(self) -> None:
@@ -78,6 +81,8 @@ class EmbeddedDevice(Device):
         engine.map_registers(BASE, SIZE_BYTES, self._system.read, self._system.write)
         self._map_memories(engine)
         self._engine = engine
+        if self._timing == "full":
+            self._system.caches = engine.enable_memory_timing(self.platform)
         self._exceptions = ExceptionModel(engine, self, self._system)
         self._reset()
 
@@ -153,7 +158,10 @@ class EmbeddedDevice(Device):
         for host_address, length in self._pieces(address, len(data)):
             ctypes.memmove(host_address, data[offset : offset + length], length)
             offset += length
-        self._core().code_changed(address, len(data))
+            for base, buffer in self._memories:  # code may have run at any of its addresses
+                start = host_address - ctypes.addressof(buffer)
+                if 0 <= start < len(buffer):
+                    self._core().code_changed(base + start, length)
 
     def _read_register(self, name: str) -> int:
         self._check_register(name)

@@ -16,7 +16,9 @@ from unicorn import Uc, UcError, arm_const, unicorn_const
 from unicorn.unicorn_py3.unicorn import uclib
 
 from usim.errors import DeviceError
+from usim.platforms import Platform
 from usim.timing.counter import InstructionCounter, StopReason, divisions_in
+from usim.timing.memory import MemoryModel
 from usim.timing.timer import CycleTimer
 
 _THUMB: Final = 1
@@ -64,6 +66,9 @@ _KINDS: Final = {
     StopReason.BUDGET_SPENT: StopKind.SLICE,
     StopReason.DIVIDED_BY_ZERO: StopKind.DIVIDE_BY_ZERO,
 }
+# YIELD and WFE (A7.7), encodings T1 and T2. Unicorn ends them with an error, pc behind them.
+_HINTS_T1: Final = (b"\x10\xbf", b"\x20\xbf")
+_HINTS_T2: Final = (b"\xaf\xf3\x01\x80", b"\xaf\xf3\x02\x80")
 # The exception numbers that Unicorn reports for an M-profile core.
 _INTERRUPTS: Final = {2: StopKind.SVC, 7: StopKind.BKPT, 8: StopKind.EXCEPTION_RETURN}
 
@@ -98,6 +103,7 @@ class UnicornEngine:
         self._handle: int = self._uc._uch.value
         self.counter = InstructionCounter(uclib, self._handle, numbers)
         self.timer: CycleTimer | None = None
+        self.memory: MemoryModel | None = None
         self._bad_access: _BadAccess | None = None
         self._interrupt: int | None = None
         self._stop_hooks: set[int] = set()
@@ -174,6 +180,18 @@ class UnicornEngine:
         self.counter.attach_timer(self.timer.pointer)
         return self.timer
 
+    def enable_memory_timing(self, platform: Platform) -> MemoryModel:
+        """Add waits for memory behind caches; enable_timing() comes first."""
+        assert self.timer is not None
+        self.memory = MemoryModel(platform, self.counter, self.timer.pointer)
+        self.timer.attach_memory(self.memory.pointer)
+        kinds = unicorn_const.UC_HOOK_MEM_READ | unicorn_const.UC_HOOK_MEM_WRITE
+        for region in self.memory.hooked:
+            self._native_hook(
+                kinds, "usim_on_data_access", region.base, region.end - 1, self.memory.pointer
+            )
+        return self.memory
+
     def cycles_now(self) -> int:
         """Cycles before the current instruction; exact inside register callbacks too."""
         assert self.timer is not None
@@ -201,6 +219,7 @@ class UnicornEngine:
         self._watch(stop_address)
         while True:
             self.counter.arm(stop_address, budget)
+            self._executed_before_run = self.counter.executed
             self._bad_access = self._interrupt = None
             error: UcError | None = None
             try:
@@ -247,22 +266,36 @@ class UnicornEngine:
             self._rewind_to(pc)
         return Stop(kind, pc, pc)
 
+    def _has_hinted(self, pc: int) -> bool:
+        """Whether what ran before `pc` was a hint, which does nothing here."""
+        if self.counter.executed_before(pc) == self._executed_before_run:
+            return False  # nothing ran: the instruction at pc itself is what is wrong
+        try:
+            before = bytes(self._uc.mem_read(pc - 4, 4))
+        except UcError:
+            return False
+        return before in _HINTS_T2 or before[2:] in _HINTS_T1
+
     def _stop_at_error(self, error: UcError, pc: int) -> Stop:
         if error.errno == unicorn_const.UC_ERR_INSN_INVALID:
+            if self._has_hinted(pc):
+                return Stop(StopKind.SLICE, pc)
             self._rewind_to(pc)
             return Stop(StopKind.UNDEFINED, pc)
         raise DeviceError(f"the emulator failed at pc {pc:#010x}: {error}") from error
 
     # Hooks.
 
-    def _native_hook(self, kinds: int, callback: str, begin: int, end: int) -> None:
+    def _native_hook(
+        self, kinds: int, callback: str, begin: int, end: int, data: int | None = None
+    ) -> None:
         hook = ctypes.c_size_t()
         status = uclib.uc_hook_add(
             ctypes.c_void_p(self._handle),
             ctypes.byref(hook),
             ctypes.c_int(kinds),
             ctypes.c_void_p(self.counter.callback(callback)),
-            ctypes.c_void_p(self.counter.pointer),
+            ctypes.c_void_p(self.counter.pointer if data is None else data),
             ctypes.c_uint64(begin),
             ctypes.c_uint64(end),
         )
