@@ -33,6 +33,7 @@ STKERR: Final = 1 << 12
 BFARVALID: Final = 1 << 15
 UNDEFINSTR: Final = 1 << 16
 INVSTATE: Final = 1 << 17
+UNALIGNED: Final = 1 << 24
 DIVBYZERO: Final = 1 << 25
 # HFSR bits (B3.2.16).
 HFSR_FORCED: Final = 1 << 30
@@ -48,6 +49,7 @@ _EXECUTE_NEVER: Final = ((0x4000_0000, 0x6000_0000), (0xA000_0000, 0x1_0000_0000
 # Exception number and CFSR bits of what no address or state of the core decides.
 _WITHOUT_ADDRESS: Final = {
     StopKind.DIVIDE_BY_ZERO: (USAGE_FAULT, DIVBYZERO),
+    StopKind.UNALIGNED: (USAGE_FAULT, UNALIGNED),
     StopKind.SVC: (SVCALL, 0),
     StopKind.BKPT: (HARD_FAULT, 0),
 }

@@ -54,6 +54,7 @@ class StopKind(Enum):
     EXCEPTION_RETURN = auto()
     SLEEP = auto()  # wfi or wfe
     DIVIDE_BY_ZERO = auto()
+    UNALIGNED = auto()  # an exclusive access; Unicorn lets other unaligned ones pass
     UNDEFINED = auto()
     READ = auto()  # no memory there to read
     WRITE = auto()  # ... or to write, or it is read-only
@@ -70,7 +71,14 @@ _KINDS: Final = {
 _HINTS_T1: Final = (b"\x10\xbf", b"\x20\xbf")
 _HINTS_T2: Final = (b"\xaf\xf3\x01\x80", b"\xaf\xf3\x02\x80")
 # The exception numbers that Unicorn reports for an M-profile core.
-_INTERRUPTS: Final = {2: StopKind.SVC, 7: StopKind.BKPT, 8: StopKind.EXCEPTION_RETURN}
+_INTERRUPTS: Final = {
+    2: StopKind.SVC,
+    3: StopKind.FETCH,  # from where the architecture lets nothing be executed
+    4: StopKind.UNALIGNED,
+    7: StopKind.BKPT,
+    8: StopKind.EXCEPTION_RETURN,
+}
+_NOT_EXECUTED: Final = frozenset({StopKind.FETCH, StopKind.UNALIGNED, StopKind.BKPT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +270,7 @@ class UnicornEngine:
         kind = _INTERRUPTS.get(number)
         if kind is None:
             raise DeviceError(f"the emulator raised an unknown event {number} at pc {pc:#010x}")
-        if kind is StopKind.BKPT:
+        if kind in _NOT_EXECUTED:
             self._rewind_to(pc)
         return Stop(kind, pc, pc)
 
