@@ -34,7 +34,10 @@ def main(arguments: Sequence[str]) -> None:
             "machine": machine,
             "figures": [asdict(figure) for figure in figures],
         }
-        options.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        try:
+            options.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        except OSError as exc:
+            sys.exit(f"error: cannot write {options.json}: {exc.strerror}")
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:

@@ -5,21 +5,33 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
 _PACKAGES = ("unicorn", "ziglang", "numpy")
+_CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def describe_machine() -> dict[str, str]:
-    """Date, processor, load and versions, in the order in which they are printed."""
+    """Commit, date, processor, load and versions, in the order in which they are printed."""
     return {
+        "commit": _commit(),
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "processor": f"{_processor()}, {os.cpu_count()} cores",
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "load": _load(),
         "versions": f"Python {platform.python_version()}, {_versions()}",
     }
+
+
+def _commit() -> str:
+    command = ["git", "describe", "--always", "--dirty"]
+    try:
+        done = subprocess.run(command, cwd=_CHECKOUT, capture_output=True, text=True, check=False)
+    except OSError:  # no git
+        return "unknown"
+    return done.stdout.strip() or "unknown"
 
 
 def _processor() -> str:

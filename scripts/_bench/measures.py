@@ -71,7 +71,7 @@ def load_module() -> list[Figure]:
 
 
 def emulation_speed() -> list[Figure]:
-    """Instructions a second on the CIFAR-10 network: usim's device, and Unicorn without any hook."""
+    """Instructions a second on the CIFAR-10 network: usim's device, and Unicorn with no hook."""
     with tempfile.TemporaryDirectory() as cache:
         found = _probe("emulation_speed", cache)
     instructions = found["instructions"]
@@ -133,9 +133,7 @@ BENCHES: Final[dict[str, Callable[[], list[Figure]]]] = {
 def _median(
     bench: str, name: str, samples: Sequence[float], unit: str, *, goal: str = ""
 ) -> Figure:
-    return Figure(
-        bench, name, statistics.median(samples), unit, goal=goal, samples=tuple(samples)
-    )
+    return Figure(bench, name, statistics.median(samples), unit, goal=goal, samples=tuple(samples))
 
 
 def _time(command: list[str], cache: str) -> float:

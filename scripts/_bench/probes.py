@@ -141,6 +141,8 @@ def emulation_speed() -> dict[str, Any]:
         model = session.load_model(demo.MODEL)
         stored = np.random.default_rng(0).integers(-128, 128, (1, 32, 32, 3)).astype(np.int8)
         profile = model.profile(stored)  # translates the code
+        unit = profile.count.kind.unit
+        assert unit == "instructions", f"MIPS need a device that counts instructions, not {unit}"
         machine = BareMachine(session, model)
         machine.run(stored)
         counted, bare = [], []

@@ -9,9 +9,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from usim.cli import usim
+from usim.models import OPERATORS
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -78,15 +80,14 @@ def test_commands_in_the_readme_exist(command: str) -> None:
     assert (ROOT / script).is_file()
     if script != "scripts/usim":
         return
-    context, group = usim.make_context("usim", [], resilient_parsing=True), usim
-    while arguments and not arguments[0].startswith("-"):
+    context = usim.make_context("usim", [], resilient_parsing=True)
+    called: click.Command = usim
+    while isinstance(called, click.Group) and arguments and not arguments[0].startswith("-"):
         name = arguments.pop(0)
-        if not hasattr(group, "get_command"):
-            continue  # an argument of the command, such as a platform's name
-        found = group.get_command(context, name)
+        found = called.get_command(context, name)
         assert found is not None, f"{command}: no command {name}"
-        group = found
-    known = {option for parameter in group.params for option in parameter.opts} | {"--help"}
+        called = found
+    known = {option for parameter in called.params for option in parameter.opts} | {"--help"}
     assert {word for word in arguments if word.startswith("--")} <= known
 
 
@@ -94,3 +95,7 @@ def test_commands_in_the_readme_exist(command: str) -> None:
 def test_links_lead_to_files(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_supported_operators_are_named() -> None:
+    assert [kind for kind in OPERATORS if kind not in README] == []
