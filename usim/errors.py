@@ -5,6 +5,7 @@ UsimError
 |- ToolchainError       no usable compiler
 |  `- CompileError      C that does not compile (the compiler's own message)
 |- LinkError            an undefined symbol, an unsupported relocation
+|- ProgramError         an executable cannot be read, placed or started; no such symbol in it
 |- MemoryFullError      something does not fit a section (needed, available)
 |- ArgumentError        wrong number, dtype or shape of arguments in a call
 |- DeviceError          the device could not do what was asked
@@ -45,6 +46,10 @@ class CompileError(ToolchainError):
 
 class LinkError(UsimError):
     """An object file cannot be placed. Attributes: symbol or relocation."""
+
+
+class ProgramError(UsimError):
+    """An executable (ELF) cannot be used. Attributes: file, address or symbol (where known)."""
 
 
 class MemoryFullError(UsimError):

@@ -13,12 +13,13 @@ from typing import Final, Literal
 
 from usim.devices.base import Capabilities, CountKind, Device
 from usim.devices.exceptions import ExceptionModel
-from usim.devices.system_registers import BASE, SIZE_BYTES, SystemRegisters
-from usim.devices.unicorn_engine import REGISTER_IDS, StopKind, UnicornEngine
+from usim.devices.system_registers import BASE, CFSR, SIZE_BYTES, VTOR, SystemRegisters
+from usim.devices.unicorn_engine import REGISTER_IDS, Stop, StopKind, UnicornEngine
 from usim.errors import AccessError, DeviceError, DeviceTimeoutError
 from usim.formatting import format_address
 from usim.platforms import Platform
 from usim.repl import read_repl
+from usim.timing.timer import CycleTimer
 
 _LOG = logging.getLogger(__name__)
 
@@ -92,6 +93,42 @@ class EmbeddedDevice(Device):
             self._engine.close()
             self._engine = None
             self._memories = []
+
+    # For profiles: one slice at a time, with what happened in it.
+
+    def boot(self, vector_table: int) -> None:
+        """Reset with VTOR, stack pointer and pc from this vector table (B1.5.5)."""
+        self.reset()
+        self._system.set_value(VTOR, vector_table)
+        words = self.load(vector_table, 8)
+        self.write_register("msp", int.from_bytes(words[:4], "little") & ~3)
+        self.write_register("sp", int.from_bytes(words[:4], "little") & ~3)
+        self.write_register("pc", int.from_bytes(words[4:], "little"))
+
+    def recorder(self) -> CycleTimer:
+        """What records which blocks ran and who called whom; with timing "count" from now on."""
+        engine = self._core()
+        return engine.timer or engine.enable_timing()
+
+    @property
+    def executed_instructions(self) -> int:
+        """Since open()."""
+        return self._core().counter.executed
+
+    @property
+    def fault_status(self) -> int:
+        """CFSR."""
+        return self._system.value(CFSR)
+
+    def run_slice(self, stop_address: int, instructions: int) -> Stop:
+        """Run until `stop_address`, for `instructions` or so, or to an event, which isn't taken."""
+        return self._core().run(stop_address & ~1, instructions)
+
+    def take_exception(self, stop: Stop) -> None:
+        """Enter the exception that `stop` calls for, or return from one; LockupError if it can't."""
+        self._exceptions.take(stop)
+
+    # The core's own accesses.
 
     def load(self, address: int, size_bytes: int) -> bytes:
         """The core's own read, for the exception model."""
