@@ -219,19 +219,21 @@ class Session:
         array = np.ascontiguousarray(np.asarray(values))
         array = array.reshape(np.shape(values))
         check_dtype(array.dtype)
+        array = array.astype(array.dtype.newbyteorder("<"), copy=False)
         return self._place(array.shape, array.dtype, array.tobytes(), section)
 
     def empty(self, shape: int | Sequence[int], dtype: npt.DTypeLike = np.float32) -> Tensor:
         """A tensor on the heap whose content is whatever was there."""
-        extents = (shape,) if isinstance(shape, int) else tuple(shape)
+        extents = tuple(np.atleast_1d(shape).tolist()) if np.size(shape) else ()
         if any(extent < 0 for extent in extents):
             raise ArgumentError(f"a tensor cannot have the shape {extents}")
-        element: np.dtype[Any] = np.dtype(dtype)
+        element = np.dtype(dtype).newbyteorder("<")
         check_dtype(element)
         return self._place(extents, element, None, "heap")
 
     def view(self, tensor: Tensor, offset_bytes: int, shape: Sequence[int], dtype: str) -> Tensor:
         """A tensor that is a part of another's memory, `offset_bytes` from its start."""
+        tensor.require_usable_in(self)
         part = Tensor(self, tensor.address + offset_bytes, tuple(shape), dtype)
         if offset_bytes < 0 or offset_bytes + part.nbytes > tensor.nbytes:
             raise ArgumentError(f"{part} does not lie within {tensor}")
@@ -259,7 +261,7 @@ class Session:
             shape,
             dtype,
             guard_address=guard_address,
-            release=lambda: allocator.free(block),
+            release=lambda: allocator.free_later(block),
         )
 
     def read_memory(self, address: int, size_bytes: int) -> bytes:

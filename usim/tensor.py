@@ -72,12 +72,16 @@ class Tensor:
         if not self._freed:
             self._freed = True
             if self._release:
-                self._session.sync()
-                self._release()
+                try:
+                    self._session.sync()
+                finally:
+                    self._release()
 
     def _require_alive(self) -> None:
         if self._freed:
             raise DeviceError(f"{self} was freed")
+        if self.base is not None:
+            self.base._require_alive()
 
     def require_usable_in(self, session: Session) -> None:
         """Refuse a tensor that was freed, or that lives on another session's device."""
