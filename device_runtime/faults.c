@@ -35,6 +35,7 @@ __attribute__((used)) static void record(const uint32_t *frame, uint32_t exc_ret
     usim_fault.sp = sp;
     batch->faulted = 1U;
     batch->workspace_peak = usim_workspace_peak();
+    usim_caches_off();
 }
 
 __attribute__((naked)) void usim_fault_entry(void) {

@@ -48,6 +48,8 @@ typedef struct {
     uint32_t reserved[2];
 } usim_batch_t;
 
+#define USIM_CONFIG_CACHES 1U /* flags: the caches are on while tasks run */
+
 /* Filled in by the host when it loads the runtime. */
 typedef struct {
     uint32_t batch;      /* address of usim_batch_t */
@@ -59,6 +61,7 @@ typedef struct {
         uint32_t base;
         uint32_t size_bytes;
     } pools[USIM_MAX_POOLS]; /* the workspace */
+    uint32_t flags;
 } usim_config_t;
 
 /* What a fault handler found. */
@@ -76,7 +79,7 @@ typedef struct {
 
 _Static_assert(sizeof(usim_task_t) == 32, "shared with usim/abi.py");
 _Static_assert(sizeof(usim_batch_t) == 32, "shared with usim/abi.py");
-_Static_assert(sizeof(usim_config_t) == 52, "shared with usim/abi.py");
+_Static_assert(sizeof(usim_config_t) == 56, "shared with usim/abi.py");
 _Static_assert(sizeof(usim_fault_t) == 64, "shared with usim/abi.py");
 
 extern usim_config_t usim_config;
@@ -86,6 +89,8 @@ void usim_start(void);
 void usim_done(void);
 void usim_run_batch(void);
 void usim_fault_entry(void);
+void usim_caches_on(void);
+void usim_caches_off(void);
 
 void *usim_runtime_workspace_alloc(uint32_t size_bytes);
 int32_t usim_runtime_workspace_free(void *block);

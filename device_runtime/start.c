@@ -33,6 +33,7 @@ __attribute__((used)) static void prepare(void) {
     SCB_HFSR = SCB_HFSR;
     __asm volatile("dsb\n isb" ::: "memory");
     enable_counter();
+    usim_caches_on();
 }
 
 /* Handlers use the main stack, tasks the process stack: a task that overflows leaves the fault
@@ -49,6 +50,7 @@ __attribute__((naked)) void usim_start(void) {
                    "isb\n"
                    "bl   prepare\n"
                    "bl   usim_run_batch\n"
+                   "bl   usim_caches_off\n"
                    "bl   usim_done\n");
 }
 

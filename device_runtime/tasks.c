@@ -86,6 +86,7 @@ void usim_run_batch(void) {
     usim_workspace_reset();
     for (uint32_t i = 0; i < batch->task_count; i++) {
         batch->current = i;
+        batch->last_error = 0U; /* what an earlier task said is no concern of this one */
         run_task(&tasks[i]);
         if (tasks[i].state != USIM_TASK_DONE) {
             break;

@@ -101,12 +101,19 @@ def pack_batch_header(task_count: int) -> bytes:
     return _BATCH.pack(BATCH_MAGIC, task_count, 0, 0, 0, 0)
 
 
-def unpack_batch(data: bytes) -> BatchResult:
-    """Read back what pack_batch_header and TaskRecord.pack wrote, with the device's answers."""
-    _, count, current, last_error, peak, faulted = _BATCH.unpack_from(data)
+def unpack_batch(data: bytes, task_count: int) -> BatchResult | None:
+    """Read back what pack_batch_header and TaskRecord.pack wrote, with the device's answers.
+
+    None if it can't be what the runtime left, because a task has written over it.
+    """
+    magic, count, current, last_error, peak, faulted = _BATCH.unpack_from(data)
+    if magic != BATCH_MAGIC or count != task_count or current > count:
+        return None
     tasks = []
     for index in range(count):
         *_, state, status, cycles = _TASK.unpack_from(data, BATCH_BYTES + index * TASK_BYTES)
+        if state > max(TaskState) or (index < current) != (state == TaskState.DONE):
+            return None
         tasks.append(TaskResult(TaskState(state), status, cycles))
     return BatchResult(current, last_error, peak, bool(faulted), tuple(tasks))
 
@@ -116,11 +123,15 @@ def pack_config(
     task_stack: tuple[int, int],
     handler_stack_top: int,
     pools: Sequence[tuple[int, int]],
+    *,
+    caches: bool = False,
 ) -> bytes:
     """usim_config_t: addresses, and the workspace's pools as (base, size in bytes)."""
     padded = [*pools, *[(0, 0)] * (MAX_POOLS - len(pools))]
     flat = [value for pool in padded[:MAX_POOLS] for value in pool]
-    return struct.pack("<13I", batch, *task_stack, handler_stack_top, len(pools), *flat)
+    return struct.pack(
+        "<14I", batch, *task_stack, handler_stack_top, len(pools), *flat, int(caches)
+    )
 
 
 @dataclass(frozen=True, slots=True)

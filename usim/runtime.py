@@ -15,7 +15,7 @@ from usim.resources import data_folder
 from usim.symbols import SymbolTable
 from usim.toolchain import Toolchain
 
-_SOURCES: Final = ("start.c", "tasks.c", "workspace.c", "faults.c")
+_SOURCES: Final = ("start.c", "tasks.c", "workspace.c", "faults.c", "caches.c")
 _FLAGS: Final = ("-Wall", "-Wextra", "-Wconversion", "-Werror")
 # Of the stack section; handlers run on the main stack, tasks on the process stack below it.
 HANDLER_STACK_BYTES: Final = 512
@@ -104,10 +104,22 @@ class DeviceRuntime:
             (extent.base, extent.size_bytes) for extent in platform.section("workspace").extents
         ]
         config = abi.pack_config(
-            platform.section("args").base, self.task_stack, platform.section("stack").end, pools
+            platform.section("args").base,
+            self.task_stack,
+            platform.section("stack").end,
+            pools,
+            caches=self._device.capabilities.has_caches,
         )
         self._device.write(self._address("usim_config"), config)
         self.paint_stack()
+
+    def restore(self) -> None:
+        """Write the runtime anew, as far as it lies in RAM: a task may have written over it."""
+        for kind, block in self.image.blocks.items():
+            region = self._device.platform.region_at(block.address)
+            if region is not None and region.kind == "ram":
+                self._device.write(block.address, self.image.contents[kind])
+        self._configure()
 
     def paint_stack(self) -> None:
         """Fill the tasks' stack with a pattern, so that its high-water mark can be read."""

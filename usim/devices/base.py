@@ -36,6 +36,10 @@ class Capabilities:
     speed: Literal["fast", "slow"]
     # Whether BFAR holds the address of a faulting store too, which a chip's write buffer loses.
     exact_store_faults: bool = False
+    # Whether code runs behind caches, so that the runtime has to switch them on.
+    has_caches: bool = False
+    # How much of the chip modelled cycles cover: "core" (every access a hit) or "full".
+    fidelity: Literal["", "core", "full"] = ""
 
 
 @dataclass(slots=True)

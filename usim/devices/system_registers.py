@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Protocol
 
 from usim.formatting import format_address
 
@@ -31,6 +31,13 @@ HFSR: Final = 0xE000_ED2C
 DFSR: Final = 0xE000_ED30
 MMFAR: Final = 0xE000_ED34
 BFAR: Final = 0xE000_ED38
+CLIDR: Final = 0xE000_ED78
+CCSIDR: Final = 0xE000_ED80
+CSSELR: Final = 0xE000_ED84
+ICIALLU: Final = 0xE000_EF50
+DCISW: Final = 0xE000_EF60
+DCCSW: Final = 0xE000_EF6C
+DCCISW: Final = 0xE000_EF74
 CPACR: Final = 0xE000_ED88
 DEMCR: Final = 0xE000_EDFC
 
@@ -40,10 +47,27 @@ _CYCCNTENA: Final = 1 << 0
 _TRCENA: Final = 1 << 24
 _DIV_0_TRP: Final = 1 << 4
 # SHCSR enable bits of MemManage, BusFault, UsageFault, by exception number.
+_CCR_DC: Final = 1 << 16
+_CCR_IC: Final = 1 << 17
+_BY_SET_AND_WAY: Final = frozenset({DCISW, DCCSW, DCCISW})
 _ENABLES: Final = {4: 1 << 16, 5: 1 << 17, 6: 1 << 18}
 _WRITE_ONE_TO_CLEAR: Final = frozenset({CFSR, HFSR, DFSR})
 _DWT_CTRL_FIXED: Final = 0x4000_0000  # four comparators
 _LSR_PRESENT: Final = 1
+
+
+class Caches(Protocol):
+    """What the cache registers (B3.2.19, B4.8) act on."""
+
+    def restart(self) -> None: ...
+
+    def enable(self, *, instruction: bool, data: bool) -> None: ...
+
+    def invalidate_instructions(self) -> None: ...
+
+    def maintain(self, set_way: int, *, invalidate: bool) -> None: ...
+
+    def geometry(self, *, instruction: bool) -> int: ...
 
 
 class SystemRegisters:
@@ -51,6 +75,8 @@ class SystemRegisters:
 
     def __init__(self, count: Callable[[], int], set_divide_trap: Callable[[bool], None]) -> None:
         self._set_divide_trap = set_divide_trap
+        # What the cache registers act on; None where memory has no timing.
+        self.caches: Caches | None = None
         self._logged: set[int] = set()
         self.dwt = Dwt(count)
         self.reset()
@@ -61,10 +87,12 @@ class SystemRegisters:
             CPUID: _CPUID_CORTEX_M7_R0P1,
             AIRCR: 0xFA05_0000,
             CCR: 0x0004_0200,  # STKALIGN, branch prediction
-            **dict.fromkeys((VTOR, SHCSR, CFSR, HFSR, DFSR, MMFAR, BFAR, CPACR, DEMCR), 0),
+            **dict.fromkeys((VTOR, CSSELR, SHCSR, CFSR, HFSR, DFSR, MMFAR, BFAR, CPACR, DEMCR), 0),
         }
         self.dwt.reset()
         self._set_divide_trap(False)
+        if self.caches is not None:
+            self.caches.restart()
 
     def value(self, register: int) -> int:
         """What a register of the system control block holds."""
@@ -103,6 +131,8 @@ class SystemRegisters:
     def _read_word(self, address: int) -> int:
         if address in Dwt.REGISTERS:
             return self.dwt.read(address)
+        if address == CCSIDR and self.caches is not None:
+            return self.caches.geometry(instruction=bool(self._values[CSSELR] & 1))
         if address not in self._values:
             self._log_once("read of", address)
         return self._values.get(address, 0)
@@ -110,14 +140,28 @@ class SystemRegisters:
     def _write_word(self, address: int, value: int) -> None:
         if address in Dwt.REGISTERS:
             self.dwt.write(address, value)
+        elif address in _BY_SET_AND_WAY or address == ICIALLU:
+            self._maintain_caches(address, value)
         elif address == CPUID or address not in self._values:
             self._log_once("write to", address)
         else:
             self._values[address] = value
             if address == CCR:
                 self._set_divide_trap(bool(value & _DIV_0_TRP))
+                if self.caches is not None:
+                    self.caches.enable(
+                        instruction=bool(value & _CCR_IC), data=bool(value & _CCR_DC)
+                    )
             elif address == DEMCR:
                 self.dwt.set_trace(enabled=bool(value & _TRCENA))
+
+    def _maintain_caches(self, address: int, value: int) -> None:
+        if self.caches is None:
+            return
+        if address == ICIALLU:
+            self.caches.invalidate_instructions()
+        else:
+            self.caches.maintain(value, invalidate=address != DCCSW)
 
     def _log_once(self, what: str, address: int) -> None:
         if address not in self._logged:

@@ -115,7 +115,7 @@ class UnicornEngine:
         self._bad_access: _BadAccess | None = None
         self._interrupt: int | None = None
         self._stop_hooks: set[int] = set()
-        self._division_hooks: set[int] = set()
+        self._instruction_hooks: set[tuple[int, str]] = set()
         self._native_hook(unicorn_const.UC_HOOK_BLOCK, "usim_on_block", 1, 0)
         self._uc.hook_add(unicorn_const.UC_HOOK_MEM_INVALID, self._on_bad_access)
         self._uc.hook_add(unicorn_const.UC_HOOK_INTR, self._on_interrupt)
@@ -166,6 +166,8 @@ class UnicornEngine:
             self.counter.forget()
             if self.timer is not None:
                 self.timer.forget_code()
+            if self.memory is not None:
+                self.memory.forget_code()
 
     # Registers.
 
@@ -192,12 +194,8 @@ class UnicornEngine:
         """Add waits for memory behind caches; enable_timing() comes first."""
         assert self.timer is not None
         self.memory = MemoryModel(platform, self.counter, self.timer.pointer)
-        self.timer.attach_memory(self.memory.pointer)
-        kinds = unicorn_const.UC_HOOK_MEM_READ | unicorn_const.UC_HOOK_MEM_WRITE
-        for region in self.memory.hooked:
-            self._native_hook(
-                kinds, "usim_on_data_access", region.base, region.end - 1, self.memory.pointer
-            )
+        self.timer.attach_memory(self.memory)
+        self.counter.inspect_new_blocks()
         return self.memory
 
     def cycles_now(self) -> int:
@@ -251,8 +249,8 @@ class UnicornEngine:
         reason = self.counter.stop_reason
         if self.counter.stopped_inside and self.timer is not None:
             self.timer.rewind_to(pc)
-        if reason is StopReason.NEW_DIVISION:
-            self._hook_divisions(*self.counter.block)
+        if reason is StopReason.NEW_BLOCK:
+            self._inspect_block(*self.counter.block)
             return None
         return Stop(_KINDS[reason], pc)
 
@@ -317,15 +315,28 @@ class UnicornEngine:
             self._native_hook(unicorn_const.UC_HOOK_CODE, "usim_on_stop_address", address, address)
             self._uc.ctl_flush_tb()
 
-    def _hook_divisions(self, address: int, size_bytes: int) -> None:
+    def _inspect_block(self, address: int, size_bytes: int) -> None:
+        """Hook what needs a look when it runs, then have the block translated anew."""
         code = bytes(self._uc.mem_read(address, size_bytes))
-        for division in divisions_in(code, address):
-            if division not in self._division_hooks:
-                self._division_hooks.add(division)
-                self._native_hook(
-                    unicorn_const.UC_HOOK_CODE, "usim_on_division", division, division
-                )
-        self._uc.ctl_remove_cache(address, address + size_bytes)
+        hooked = [
+            self._hook_once(division, "usim_on_division", self.counter.pointer)
+            for division in divisions_in(code, address)
+        ]
+        if self.memory is not None:
+            hooked += [
+                self._hook_once(point, "usim_on_access", self.memory.pointer)
+                for point in self.memory.points_of(code, address)
+            ]
+        if any(hooked):
+            self._uc.ctl_remove_cache(address, address + size_bytes)
+
+    def _hook_once(self, instruction: int, callback: str, data: int) -> bool:
+        key = instruction, callback
+        if key in self._instruction_hooks:
+            return False
+        self._instruction_hooks.add(key)
+        self._native_hook(unicorn_const.UC_HOOK_CODE, callback, instruction, instruction, data)
+        return True
 
     def _on_bad_access(
         self, _uc: Uc, access: int, address: int, _size: int, _value: int, _data: object

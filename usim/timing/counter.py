@@ -12,7 +12,7 @@ from typing import Final
 from usim.toolchain import build_host_library
 
 _FOLDER: Final = Path(__file__).parent / "native"
-_SOURCES: Final = (_FOLDER / "counter.c", _FOLDER / "timer.c")
+_SOURCES: Final = (_FOLDER / "counter.c", _FOLDER / "timer.c", _FOLDER / "memory.c")
 
 
 class StopReason(IntEnum):
@@ -21,7 +21,7 @@ class StopReason(IntEnum):
     NONE = 0
     BUDGET_SPENT = 1
     ADDRESS_REACHED = 2
-    NEW_DIVISION = 3
+    NEW_BLOCK = 3
     DIVIDED_BY_ZERO = 4
 
 
@@ -45,6 +45,7 @@ class _Counter(ctypes.Structure):
         ("stopped_inside", ctypes.c_uint32),
         ("register_ids", ctypes.c_int32 * 16),
         ("timer", ctypes.c_void_p),
+        ("inspect_all", ctypes.c_uint32),
     )
 
 
@@ -61,6 +62,21 @@ def _library() -> ctypes.CDLL:
     for name in ("usim_timer_restart", "usim_timer_forget"):
         getattr(library, name).argtypes = [ctypes.c_void_p]
         getattr(library, name).restype = None
+    for name in ("usim_memory_size", "usim_cache_hits", "usim_cache_misses"):
+        getattr(library, name).restype = ctypes.c_uint64
+    integer = ctypes.c_uint32
+    for name, count in (
+        ("usim_cache_configure", 3),
+        ("usim_cache_enable", 2),
+        ("usim_cache_invalidate", 1),
+        ("usim_cache_maintain", 3),
+        ("usim_cache_hits", 1),
+        ("usim_cache_misses", 1),
+        ("usim_memory_restart", 0),
+        ("usim_memory_forget", 0),
+    ):
+        getattr(library, name).argtypes = [ctypes.c_void_p, *[integer] * count]
+    library.usim_memory_set_point.argtypes = [ctypes.c_void_p, integer, ctypes.c_void_p]
     return library
 
 
@@ -86,6 +102,10 @@ class InstructionCounter:
     def library(self) -> ctypes.CDLL:
         """The native code, counter and timer."""
         return self._library
+
+    def inspect_new_blocks(self) -> None:
+        """Stop before each block that is new, for its accesses to be looked at."""
+        self._state.inspect_all = 1
 
     def attach_timer(self, pointer: int | None) -> None:
         """Have each counted block priced by a native timer as well, or no more."""

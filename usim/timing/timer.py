@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import logging
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from usim.timing.counter import InstructionCounter
 from usim.timing.decode import Instruction, decode
+from usim.timing.memory import MemoryModel
 from usim.timing.pipeline import NEUTRAL, Issued, State, issue
 from usim.timing.tables import DEFAULT_PARAMETERS, Parameters
 
@@ -30,6 +32,7 @@ _BRANCH_KINDS: Final = {
 }
 _MAX_STATES: Final = 1 << 18
 _PRICE_COUNT: Final = 262144
+_NODE_COUNT: Final = 65536
 _MAX_PRICES: Final = _PRICE_COUNT // 4 * 3
 
 PRICE_DTYPE: Final = np.dtype(
@@ -41,9 +44,15 @@ PRICE_DTYPE: Final = np.dtype(
         ("branch", "u1"),
         ("backward", "u1"),
         ("mispredict", "u1"),
-        ("reserved", "u1"),
+        ("in_flight", "u1"),
         ("mispredicts", "<u4"),
+        ("function", "<u4"),
+        ("own_cycles", "<u4"),
         ("executions", "<u8"),
+        ("stall_cycles", "<u8"),
+        ("accesses", "<u8"),
+        ("access_count", "<u4"),
+        ("access_registers", "<u4"),
     ]
 )
 NODE_DTYPE: Final = np.dtype(
@@ -68,9 +77,15 @@ class _Price(ctypes.Structure):
         ("branch", ctypes.c_uint8),
         ("backward", ctypes.c_uint8),
         ("mispredict", ctypes.c_uint8),
-        ("reserved", ctypes.c_uint8),
+        ("in_flight", ctypes.c_uint8),
         ("mispredicts", ctypes.c_uint32),
+        ("function", ctypes.c_uint32),
+        ("own_cycles", ctypes.c_uint32),
         ("executions", ctypes.c_uint64),
+        ("stall_cycles", ctypes.c_uint64),
+        ("accesses", ctypes.c_void_p),
+        ("access_count", ctypes.c_uint32),
+        ("access_registers", ctypes.c_uint32),
     )
 
 
@@ -87,6 +102,7 @@ class _Timer(ctypes.Structure):
         ("stalls", ctypes.c_uint64),
         ("price", _PRICE_CALLBACK),
         ("previous", ctypes.c_void_p),
+        ("memory", ctypes.c_void_p),
         ("state", ctypes.c_uint32),
         ("after_mispredict", ctypes.c_uint32),
         ("block_address", ctypes.c_uint32),
@@ -110,11 +126,46 @@ class TimedBlock:
     executions: int
     mispredicts: int
     mispredict_cycles: int
+    # Waiting for memory behind a cache, over all executions; the issue model knows nothing of it.
+    stall_cycles: int
+    entry: State
+
+    @property
+    def first_cycle(self) -> int:
+        """1 if cycle 0 of `issued` belongs to the last instruction of the block before."""
+        return _in_flight(self.entry)
+
+    @property
+    def end_cycle(self) -> int:
+        """The cycle in which its last instruction has been issued, counted as `issued` does."""
+        return self.issued.cycles + _in_flight(self.issued.state)
+
+    @property
+    def own_mispredict_cycles(self) -> int:
+        """Of one misprediction, what comes on top of the branch's own cycle."""
+        return self.mispredict_cycles - _in_flight(self.issued.state)
+
+    @property
+    def own_cycles(self) -> int:
+        """What its own instructions took, waits included. All blocks' are all cycles."""
+        issued = self.executions * (self.end_cycle - self.first_cycle)
+        return issued + self.mispredicts * self.own_mispredict_cycles + self.stall_cycles
 
     @property
     def cycles(self) -> int:
-        """Of all executions, mispredictions of its branch included."""
-        return self.executions * self.issued.cycles + self.mispredicts * self.mispredict_cycles
+        """Of all executions, mispredictions of its branch and waits for memory included."""
+        issued = self.executions * self.issued.cycles
+        return issued + self.mispredicts * self.mispredict_cycles + self.stall_cycles
+
+
+def _span(entry: State, issued: Issued) -> int:
+    """Cycles of a run of code's own instructions."""
+    return issued.cycles + _in_flight(issued.state) - _in_flight(entry)
+
+
+def _in_flight(state: State) -> int:
+    """1 if the last instruction's cycle is not over: another one may still join it."""
+    return int(state.older is not None)
 
 
 class CycleTimer:
@@ -136,6 +187,15 @@ class CycleTimer:
             memoryview(self._memory), PRICE_DTYPE, _PRICE_COUNT, library.usim_timer_prices_offset()
         )
         self._nodes_offset = library.usim_timer_nodes_offset()
+        self._nodes: npt.NDArray[Any] = np.frombuffer(
+            memoryview(self._memory), NODE_DTYPE, _NODE_COUNT, self._nodes_offset
+        )
+        # For profiles: where the function starts that holds an address (0: unknown), and who is
+        # told of a block that runs for the first time.
+        self.function_at: Callable[[int], int] = lambda _: 0
+        self.on_new_block: Callable[[Sequence[Instruction]], None] | None = None
+        self._interruptions = 0
+        self._cuts: Counter[tuple[int, int, int, int]] = Counter()
         self._states: list[State] = []
         self._state_ids: dict[State, int] = {}
         self._callback = _PRICE_CALLBACK(self._price)  # kept alive: native code calls it
@@ -143,12 +203,18 @@ class CycleTimer:
         self._state.indirect_mispredict = parameters.mispredict
         assert self._id_of(NEUTRAL) == 0
         self._state.after_mispredict = self._id_of(NEUTRAL._replace(fetch_lead=0, jumped=True))
+        self._memory_model: MemoryModel | None = None
         self.restart()
 
     @property
     def pointer(self) -> int:
         """The address of the native state."""
         return ctypes.addressof(self._state)
+
+    def attach_memory(self, memory: MemoryModel) -> None:
+        """Have waits for memory added; before any code runs."""
+        self._memory_model = memory
+        self._state.memory = memory.pointer
 
     # Sums.
 
@@ -175,21 +241,23 @@ class CycleTimer:
 
     def rewind_to(self, pc: int) -> None:
         """The current block ended before `pc`: take back what did not run, keep the state."""
-        if pc == self._state.block_address and self._state.previous:
-            # Not even its first instruction ran.
-            entry = self._states[self._state.block_state]
-            whole = issue(
-                decode(self._read_code(pc, self._state.block_size), pc),
-                entry,
-                parameters=self.parameters,
-            )
-            self._state.cycles -= whole.cycles
-            self._continue_in(entry)
+        at = self._state
+        address, size = at.block_address, at.block_size
+        if not address <= pc < address + size or not at.previous:
             return
-        cycles, state = self._behind(pc)
-        if state is not None:
-            self._state.cycles -= cycles
-            self._continue_in(state)
+        code, entry = self._read_code(address, size), self._states[at.block_state]
+        whole = self._issue(code, address, entry)
+        # An empty part is no boundary of its own: the state stays what it was.
+        part = self._issue(code[: pc - address], address, entry) if pc > address else None
+        at.cycles -= whole.cycles - (part.cycles if part else 0)
+        self._cuts[address, size, at.block_state, pc] += 1
+        node = self._nodes[at.node]
+        node["cycles"] -= _span(entry, whole) - (_span(entry, part) if part else 0)
+        node["instructions"] -= len(whole.slots) - (len(part.slots) if part else 0)
+        self._continue_in(part.state if part else entry)
+
+    def _issue(self, code: bytes, address: int, entry: State) -> Issued:
+        return issue(decode(code, address), entry, parameters=self.parameters)
 
     def _continue_in(self, state: State) -> None:
         self._state.state = self._id_of(state)
@@ -197,19 +265,40 @@ class CycleTimer:
 
     def interrupt(self, cycles: int) -> None:
         """The pipeline was emptied, and something else took `cycles`: an exception's entry, say."""
+        self._interruptions += cycles - self._in_flight_now()
         self._state.cycles += cycles
         self._state.state = self._state.after_mispredict
         self._state.previous = None
+
+    def finish(self) -> None:
+        """The program is over: the cycle of its last instruction counts as well."""
+        self._state.cycles += self._in_flight_now()
+        self._state.state = self._state.after_mispredict
+        self._state.previous = None
+
+    def _in_flight_now(self) -> int:
+        previous = self._state.previous
+        if previous:
+            return int(ctypes.cast(previous, ctypes.POINTER(_Price)).contents.in_flight)
+        return _in_flight(self._states[self._state.state])
+
+    @property
+    def interruption_cycles(self) -> int:
+        """Cycles since restart() that belong to no instruction: of exceptions' entries, say."""
+        return self._interruptions
 
     # Life cycle.
 
     def restart(self) -> None:
         """As after a reset: empty pipeline, predictor and call tree. The sum of cycles goes on."""
         self._counter.library.usim_timer_restart(self.pointer)
+        self._interruptions = 0
+        self._cuts.clear()
 
     def forget_code(self) -> None:
         """Code has changed: drop what is known of blocks."""
         self._counter.library.usim_timer_forget(self.pointer)
+        self._cuts.clear()
 
     # Pricing.
 
@@ -229,9 +318,17 @@ class CycleTimer:
         issued = issue(instructions, entry, parameters=self.parameters)
         price = result.contents
         price.cycles = issued.cycles
+        if self._memory_model is not None:
+            code = self._read_code(address, size)
+            price.accesses, price.access_count, price.access_registers = (
+                self._memory_model.accesses_of(code, address)
+            )
+        price.in_flight = _in_flight(issued.state)
+        price.own_cycles = _span(entry, issued)
+        price.function = self.function_at(address)
         price.instructions = len(instructions)
         price.next_state[0] = price.next_state[1] = self._id_of(issued.state)
-        price.executions = price.mispredicts = 0
+        price.executions = price.mispredicts = price.stall_cycles = 0
         last = instructions[-1] if instructions else None
         kind = last.branch if last else "none"
         if last is not None and kind != "none":
@@ -241,7 +338,12 @@ class CycleTimer:
                 kind = "indirect_call"
             price.backward = int(last.target is not None and last.target <= last.address)
         price.branch = _BRANCH_KINDS[kind]
-        price.mispredict = self._mispredict_cycles(issued)
+        indirect = kind in ("indirect", "indirect_call")
+        price.mispredict = (
+            self.parameters.mispredict if indirect else self._mispredict_cycles(issued)
+        )
+        if self.on_new_block is not None:
+            self.on_new_block(instructions)
 
     def _mispredict_cycles(self, issued: Issued) -> int:
         early = issued.state.flags_age >= self.parameters.early_flags_age
@@ -252,21 +354,37 @@ class CycleTimer:
     def blocks(self) -> list[TimedBlock]:
         """Every block that ran since restart(), once for each state in which it was entered."""
         rows = self._prices[(self._prices["key"] != 0) & (self._prices["executions"] > 0)]
-        return [self._timed_block(row) for row in rows]
+        cuts: dict[tuple[int, int, int], Counter[int]] = {}
+        for (*block, pc), times in self._cuts.items():
+            cuts.setdefault((block[0], block[1], block[2]), Counter())[pc] += times
+        return [block for row in rows for block in self._timed_blocks(row, cuts)]
 
-    def _timed_block(self, row: Any) -> TimedBlock:  # noqa: ANN401
+    def _timed_blocks(
+        self,
+        row: Any,
+        cuts: Mapping[tuple[int, int, int], Counter[int]],  # noqa: ANN401
+    ) -> Iterator[TimedBlock]:
+        """A price as it ran, and as it ran up to where it was cut short."""
         key = int(row["key"])
         address, size, state_id = key & 0xFFFF_FFFF, key >> 32 & 0x1FFF, key >> 45 & 0x3FFFF
-        instructions = decode(self._read_code(address, size), address)
-        issued = issue(instructions, self._states[state_id], parameters=self.parameters)
-        return TimedBlock(
-            address,
-            instructions,
-            issued,
-            int(row["executions"]),
-            int(row["mispredicts"]),
-            int(row["mispredict"]),
-        )
+        entry, code = self._states[state_id], self._read_code(address, size)
+        cut = cuts.get((address, size, state_id), Counter())
+        runs = {address + size: int(row["executions"]) - cut.total(), **cut}
+        for end, executions in runs.items():
+            whole = end == address + size
+            if (executions == 0 and not whole) or end == address:
+                continue
+            part = code[: end - address]
+            yield TimedBlock(
+                address,
+                decode(part, address),
+                self._issue(part, address, entry),
+                executions,
+                int(row["mispredicts"]) if whole else 0,
+                int(row["mispredict"]),
+                int(row["stall_cycles"]) if whole else 0,
+                entry,
+            )
 
     def call_tree(self) -> npt.NDArray[Any]:
         """The call tree since restart(), as NODE_DTYPE rows; row 0 is the root."""

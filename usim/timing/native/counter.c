@@ -51,7 +51,7 @@ static slot_t *find_slot(counter_t *counter, uint32_t address, uint32_t size) {
     const uint64_t key = ((uint64_t)address << 16 | size) + 1U;
     slot_t *slot = &counter->slots[((address >> 1) ^ (address >> 17)) & (SLOTS - 1U)];
     if (slot->key != key) {
-        slot->has_division = 0;
+        slot->has_division = counter->inspect_all;
         slot->instructions = count_instructions(counter, address, size, &slot->has_division);
         slot->key = key;
         if (address < counter->lowest_code) {
@@ -92,7 +92,7 @@ USIM_EXPORT void usim_on_block(void *engine, uint64_t address, uint32_t size, vo
     if (slot->has_division != 0U) {
         slot->has_division = 0; /* from now on the hook on the instruction watches it */
         counter->block_size = size;
-        stop(counter, NEW_DIVISION);
+        stop(counter, NEW_BLOCK);
         return;
     }
     counter->block_size = size;

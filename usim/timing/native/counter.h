@@ -20,7 +20,7 @@ enum stop_reason {
     RUNNING = 0,
     BUDGET_SPENT = 1,
     ADDRESS_REACHED = 2,
-    NEW_DIVISION = 3,
+    NEW_BLOCK = 3,
     DIVIDED_BY_ZERO = 4
 };
 
@@ -50,6 +50,7 @@ typedef struct {
     uint32_t stopped_inside;      /* the run ended inside the current block, not before it */
     int32_t register_ids[16];     /* Unicorn's numbers of r0-r15 */
     timer_t *timer;               /* NULL: only instructions are counted */
+    uint32_t inspect_all; /* stop before every block that is new, not only those that divide */
     slot_t slots[SLOTS];
 } counter_t;
 

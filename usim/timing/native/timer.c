@@ -6,7 +6,7 @@
  * here; from then on a block costs a table look-up. Branches are predicted here, because that
  * depends on what ran before, and the call tree is kept, for profiles.
  */
-#include "timer.h"
+#include "memory.h"
 
 static uint32_t predictor_index(uint32_t address) {
     return (address >> 1) & (PREDICTOR_SIZE - 1U);
@@ -73,6 +73,17 @@ static uint32_t leave_call(timer_t *timer, uint32_t address) {
     return 0U;
 }
 
+/* Whatever led here, the node is that of the function which now runs: tail calls, code that runs on
+ * into the next function, and exceptions take the place of what was there. */
+static void follow_function(timer_t *timer, uint32_t function, uint32_t start) {
+    const node_t *node = &timer->nodes[timer->node];
+    if (function == 0U || node->function == function) {
+        return;
+    }
+    timer->node = child_of(timer, node->parent, function);
+    timer->nodes[timer->node].calls += start == function;
+}
+
 /* How the previous block's last branch went, now that its successor is known. */
 static void resolve_branch(timer_t *timer, uint32_t start) {
     price_t *block = timer->previous;
@@ -80,6 +91,7 @@ static void resolve_branch(timer_t *timer, uint32_t start) {
     const uint32_t taken = block->branch == BRANCH_NONE ? 0U : start != end;
     uint32_t right = 1U;
     uint32_t penalty = timer->indirect_mispredict;
+    const uint32_t node = timer->node;
     switch (block->branch) {
     case BRANCH_CONDITIONAL:
         right = predict_conditional(timer, block, end, taken);
@@ -105,7 +117,7 @@ static void resolve_branch(timer_t *timer, uint32_t start) {
     timer->state = block->next_state[taken];
     if (right == 0U) {
         timer->cycles += penalty;
-        timer->nodes[timer->node].cycles += penalty;
+        timer->nodes[node].cycles += penalty - block->in_flight;
         timer->state = timer->after_mispredict;
         block->mispredicts++;
     }
@@ -139,8 +151,13 @@ void usim_time_block(timer_t *timer, uint32_t start, uint32_t size, uint32_t ins
     timer->block_state = timer->state;
     timer->cycles += price->cycles;
     price->executions++;
-    timer->nodes[timer->node].cycles += price->cycles;
+    follow_function(timer, price->function, start);
+    timer->nodes[timer->node].cycles += price->own_cycles;
     timer->nodes[timer->node].instructions += instructions;
+    if (timer->memory != NULL) {
+        usim_fetch_block(timer->memory, start, size);
+        usim_access_block(timer->memory, price);
+    }
 }
 
 USIM_EXPORT uint64_t usim_timer_size(void) {
@@ -164,6 +181,7 @@ USIM_EXPORT void usim_timer_restart(timer_t *timer) {
     for (uint32_t i = 0; i < PRICES; i++) {
         timer->prices[i].executions = 0;
         timer->prices[i].mispredicts = 0;
+        timer->prices[i].stall_cycles = 0;
     }
     timer->nodes[0] = (node_t){0};
     timer->node_count = 1;

@@ -24,6 +24,19 @@ enum branch_kind {
     BRANCH_INDIRECT_CALL = 6
 };
 
+typedef struct memory memory_t;
+
+/* Bytes that a block reads or writes: offset + (register[i] << shift[i]), registers as at its
+ * entry. */
+typedef struct {
+    uint32_t offset;
+    uint16_t size;
+    uint8_t is_write;
+    uint8_t terms; /* 0 to 2 */
+    uint8_t registers[2];
+    uint8_t shifts[2];
+} access_t;
+
 /* A block's price in a state: a row of the memoised pipeline model. */
 typedef struct {
     uint64_t key; /* address | size << 32 | state << 45, plus 1 << 63 so that 0 means empty */
@@ -33,9 +46,15 @@ typedef struct {
     uint8_t branch;         /* enum branch_kind, of the last instruction */
     uint8_t backward;       /* a conditional branch to a lower address */
     uint8_t mispredict;     /* cycles if that branch is mispredicted */
-    uint8_t reserved;
+    uint8_t in_flight;      /* 1: the cycle of its last instruction is part of the next price */
     uint32_t mispredicts;
+    uint32_t function;   /* where the function starts that it is part of; 0: unknown */
+    uint32_t own_cycles; /* `cycles` without the previous block's in_flight, with its own */
     uint64_t executions;
+    uint64_t stall_cycles;    /* waiting for memory, on top of `cycles` */
+    const access_t *accesses; /* what is known at the block's entry */
+    uint32_t access_count;
+    uint32_t access_registers; /* bit mask of those the accesses need */
 } price_t;
 
 /* A place in the call tree. */
@@ -59,6 +78,7 @@ struct timer {
     uint64_t stalls; /* of `cycles`: waiting for memory behind a cache */
     void (*price)(uint32_t state, uint32_t address, uint32_t size, price_t *result);
     price_t *previous; /* the block before; NULL: `state` holds as it is */
+    memory_t *memory;  /* NULL: every access is a hit */
     uint32_t state;
     uint32_t after_mispredict; /* the state with nothing fetched and nothing pending */
     uint32_t block_address;

@@ -1,0 +1,233 @@
+"""The memory model's figures and its native side: caches, ART, line fills, wait states.
+
+Sources: geometry from platform.yaml. [R] one model measured with its weights in flash and in RAM on an
+STM32F746 gives flash fill = 7.3 + 0.76 x SRAM fill, SRAM fill between 10 and 12 cycles. [W] a 256-bit row of
+flash stalls about 8 cycles at 7 wait states. [D] caches off against on: Dhrystone from flash 49 to 245
+DMIPS, CoreMark 687 to 2000 a second; the uncached figures are those that give a ratio like it (docs/timing.md).
+"""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from typing import Any, Final
+
+from usim.platforms import Platform
+from usim.platforms.facts import Region
+from usim.timing.addresses import Access, find_accesses
+from usim.timing.counter import InstructionCounter
+
+LINE_BYTES: Final = 32
+_MAX_RANGES: Final = 8
+_CACHES: Final = {"instruction": 0, "data": 1, "art": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryParameters:
+    """Waits in core cycles beyond those of a tightly coupled memory, at the platform's clock."""
+
+    sram_fill: int = 11  # [R] middle of the range
+    flash_fill: int = 16  # [R] 7.3 + 0.76 x 11
+    writeback: int = 8  # a line of four 64-bit beats and its address: assumed
+    art_fill: int = 8  # [W]
+    sram_uncached_load: int = 7  # [D]
+    sram_uncached_store: int = 4  # [D]
+    sram_uncached_fetch: int = 7  # [D]
+    flash_uncached_load: int = 12  # [D]
+    flash_uncached_fetch: int = 10  # [D]
+
+
+class _Range(ctypes.Structure):
+    _fields_ = tuple(
+        (name, ctypes.c_uint32)
+        for name in (
+            "base",
+            "end",
+            "cached",
+            "line_fill",
+            "uncached_load",
+            "uncached_store",
+            "uncached_fetch",
+            "art",
+        )
+    )
+
+
+class _Access(ctypes.Structure):
+    """access_t in timer.h."""
+
+    _fields_ = (
+        ("offset", ctypes.c_uint32),
+        ("size", ctypes.c_uint16),
+        ("is_write", ctypes.c_uint8),
+        ("terms", ctypes.c_uint8),
+        ("registers", ctypes.c_uint8 * 2),
+        ("shifts", ctypes.c_uint8 * 2),
+    )
+
+
+class _Memory(ctypes.Structure):
+    """The head of memory_t in memory.h."""
+
+    _fields_ = (
+        ("timer", ctypes.c_void_p),
+        ("counter", ctypes.c_void_p),
+        ("bus_free", ctypes.c_uint64),
+        ("writeback", ctypes.c_uint32),
+        ("range_count", ctypes.c_uint32),
+        ("ranges", _Range * _MAX_RANGES),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CacheUse:
+    """Look-ups of one cache since the last restart."""
+
+    name: str
+    hits: int
+    misses: int
+
+
+class MemoryModel:
+    """Caches and buses of a platform."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        counter: InstructionCounter,
+        timer_pointer: int,
+        parameters: MemoryParameters | None = None,
+    ) -> None:
+        self._platform = platform
+        self._library = counter.library
+        self.parameters = parameters or MemoryParameters()
+        self._memory = ctypes.create_string_buffer(self._library.usim_memory_size())
+        self._state = _Memory.from_buffer(self._memory)
+        self._state.timer = timer_pointer
+        self._state.counter = counter.pointer
+        self._tables: dict[bytes, tuple[Any, int, int]] = {}
+        self._state.writeback = self.parameters.writeback
+        slow = [region for region in platform.regions if not _is_tightly_coupled(region)]
+        self._state.range_count = len(slow)
+        for number, region in enumerate(slow):
+            self._state.ranges[number] = self._range(region)
+        for which, cache in enumerate((platform.core.icache, platform.core.dcache)):
+            if cache is not None:
+                sets = cache.size_bytes // cache.ways // cache.line_bytes
+                self._library.usim_cache_configure(self.pointer, which, sets, cache.ways)
+        # Fully associative, as far as the manual tells.
+        self._library.usim_cache_configure(
+            self.pointer, _CACHES["art"], 1, max(platform.flash.art_lines, 1)
+        )
+        self.restart()
+
+    @property
+    def pointer(self) -> int:
+        """The address of the native state."""
+        return ctypes.addressof(self._state)
+
+    def _range(self, region: Region) -> _Range:
+        p = self.parameters
+        flash = region.kind == "flash"
+        art = flash and region.alias_of is not None
+        return _Range(
+            base=region.base,
+            end=region.end,
+            cached=int(region.cached),
+            line_fill=p.art_fill if art else p.flash_fill if flash else p.sram_fill,
+            uncached_load=p.flash_uncached_load if flash else p.sram_uncached_load,
+            uncached_store=p.sram_uncached_store,
+            uncached_fetch=p.flash_uncached_fetch if flash else p.sram_uncached_fetch,
+            art=int(art),
+        )
+
+    def accesses_of(self, code: bytes, address: int) -> tuple[int, int, int]:
+        """What a block does at its entry: address of a native table, its length, registers' mask."""
+        key = address.to_bytes(4, "little") + code
+        if key not in self._tables:
+            known = find_accesses(code, address).known
+            table = (_Access * len(known))(*(_native(access) for access in known))
+            mask = 0
+            for access in known:
+                for register, _ in access.address.terms:
+                    mask |= 1 << register
+            self._tables[key] = table, len(known), mask
+        table, count, mask = self._tables[key]
+        return ctypes.addressof(table), count, mask
+
+    def points_of(self, code: bytes, address: int) -> list[int]:
+        """Instructions of a block that need a hook: their accesses are prepared for it."""
+        points = find_accesses(code, address).at_instruction
+        for instruction, access in points:
+            self._library.usim_memory_set_point(
+                self.pointer, instruction, ctypes.byref(_native(access))
+            )
+        return [instruction for instruction, _ in points]
+
+    def forget_code(self) -> None:
+        """Code has changed: drop what is known of its accesses."""
+        self._library.usim_memory_forget(self.pointer)
+
+    def enable(self, *, instruction: bool, data: bool) -> None:
+        """CCR.IC and CCR.DC."""
+        self._library.usim_cache_enable(self.pointer, _CACHES["instruction"], int(instruction))
+        self._library.usim_cache_enable(self.pointer, _CACHES["data"], int(data))
+
+    def invalidate_instructions(self) -> None:
+        """ICIALLU."""
+        self._library.usim_cache_invalidate(self.pointer, _CACHES["instruction"])
+
+    def maintain(self, set_way: int, *, invalidate: bool) -> None:
+        """DCISW, DCCSW or DCCISW with the value that was written to it (B2.2.7)."""
+        cache = self._platform.core.dcache
+        if cache is None:
+            return
+        way_shift = 32 - (cache.ways - 1).bit_length()
+        sets = cache.size_bytes // cache.ways // cache.line_bytes
+        self._library.usim_cache_maintain(
+            self.pointer, set_way >> 5 & (sets - 1), set_way >> way_shift, int(invalidate)
+        )
+
+    def geometry(self, *, instruction: bool) -> int:
+        """CCSIDR (B4.8.3): NumSets - 1, Associativity - 1, log2(words in a line) - 2."""
+        core = self._platform.core
+        cache = core.icache if instruction else core.dcache
+        if cache is None:
+            return 0
+        sets = cache.size_bytes // cache.ways // cache.line_bytes
+        line = (cache.line_bytes // 4).bit_length() - 1 - 2
+        return 0xF000_0000 | (sets - 1) << 13 | (cache.ways - 1) << 3 | line
+
+    def restart(self) -> None:
+        """As after a reset: caches empty and off."""
+        self._library.usim_memory_restart(self.pointer)
+        self.enable(instruction=False, data=False)
+
+    def use(self) -> tuple[CacheUse, ...]:
+        """Hits and misses of each cache."""
+        return tuple(
+            CacheUse(
+                name,
+                int(self._library.usim_cache_hits(self.pointer, which)),
+                int(self._library.usim_cache_misses(self.pointer, which)),
+            )
+            for name, which in _CACHES.items()
+        )
+
+
+def _native(access: Access) -> _Access:
+    native = _Access(
+        offset=access.address.constant & 0xFFFF_FFFF,
+        size=access.size_bytes,
+        is_write=int(access.is_write),
+        terms=len(access.address.terms),
+    )
+    for position, (register, shift) in enumerate(access.address.terms):
+        native.registers[position] = register
+        native.shifts[position] = shift
+    return native
+
+
+def _is_tightly_coupled(region: Region) -> bool:
+    # What is neither cached nor flash: ITCM and DTCM.
+    return not region.cached and region.kind == "ram"

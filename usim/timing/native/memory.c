@@ -1,0 +1,257 @@
+/*
+ * memory.c - what waiting for memory costs: I- and D-cache, ART, and buses without a cache.
+ *
+ * Called for each block, with the accesses whose addresses follow from its entry registers, and for
+ * each single access that has to be looked at when it happens. Caches are write-back,
+ * write-allocate, least recently used. A load waits for its line; a store that misses waits only if
+ * the bus is still busy with an earlier line.
+ */
+#include "memory.h"
+
+static const range_t *find_range(const memory_t *memory, uint32_t address) {
+    for (uint32_t i = 0; i < memory->range_count; i++) {
+        if (address >= memory->ranges[i].base && address < memory->ranges[i].end) {
+            return &memory->ranges[i];
+        }
+    }
+    return NULL;
+}
+
+enum lookup { HIT = 0, MISS = 1, MISS_DIRTY = 2 };
+
+/* Look a line up and bring it in. */
+static uint32_t access_line(cache_t *cache, uint32_t line, uint32_t is_write) {
+    const uint32_t set = line & (cache->sets - 1U);
+    const uint32_t first = set * cache->ways;
+    uint32_t victim = first;
+    cache->clock++;
+    for (uint32_t i = first; i < first + cache->ways; i++) {
+        if (cache->tags[i] == line + 1U) {
+            cache->order[i] = cache->clock;
+            cache->dirty[i] |= (uint8_t)is_write;
+            cache->hits++;
+            return HIT;
+        }
+        if (cache->tags[i] == 0U) {
+            victim = cache->tags[victim] == 0U ? victim : i;
+        } else if (cache->tags[victim] != 0U && cache->order[i] < cache->order[victim]) {
+            victim = i;
+        }
+    }
+    const uint32_t was_dirty = cache->tags[victim] != 0U && cache->dirty[victim] != 0U;
+    cache->tags[victim] = line + 1U;
+    cache->order[victim] = cache->clock;
+    cache->dirty[victim] = (uint8_t)is_write;
+    cache->misses++;
+    cache->writebacks += was_dirty;
+    return was_dirty != 0U ? MISS_DIRTY : MISS;
+}
+
+static void stall(timer_t *timer, uint64_t cycles) {
+    timer->cycles += cycles;
+    timer->stalls += cycles;
+    timer->nodes[timer->node].cycles += cycles;
+    if (timer->previous != NULL) {
+        timer->previous->stall_cycles += cycles;
+    }
+}
+
+/* The core waits until the bus, which it asks now, has answered after `cycles`. */
+static void wait_for_bus(memory_t *memory, uint64_t cycles, uint64_t after) {
+    timer_t *timer = memory->timer;
+    const uint64_t now = timer->cycles;
+    const uint64_t begin = memory->bus_free > now ? memory->bus_free : now;
+    memory->bus_free = begin + cycles + after;
+    stall(timer, begin + cycles - now);
+}
+
+/* The bus is asked in the background; the core waits only while it is busy with something else. */
+static void post_to_bus(memory_t *memory, uint64_t cycles) {
+    timer_t *timer = memory->timer;
+    const uint64_t now = timer->cycles;
+    if (memory->bus_free > now) {
+        stall(timer, memory->bus_free - now);
+    }
+    memory->bus_free = timer->cycles + cycles;
+}
+
+static void access_data_line(memory_t *memory, const range_t *range, uint32_t line,
+                             uint32_t is_write) {
+    const uint32_t result = access_line(&memory->data, line, is_write);
+    if (result == HIT) {
+        return;
+    }
+    const uint64_t after = result == MISS_DIRTY ? memory->writeback : 0U;
+    if (is_write != 0U) {
+        post_to_bus(memory, range->line_fill + after);
+    } else {
+        wait_for_bus(memory, range->line_fill, after);
+    }
+}
+
+static void access_data(memory_t *memory, uint32_t at, uint32_t size, uint32_t is_write) {
+    const range_t *range = find_range(memory, at);
+    if (range == NULL) {
+        return; /* tightly coupled */
+    }
+    if (range->cached == 0U || memory->data.enabled == 0U) {
+        if (is_write != 0U) {
+            post_to_bus(memory, range->uncached_store);
+        } else {
+            wait_for_bus(memory, range->uncached_load, 0U);
+        }
+        return;
+    }
+    const uint32_t last = (at + size - 1U) >> LINE_SHIFT;
+    for (uint32_t line = at >> LINE_SHIFT; line <= last; line++) {
+        access_data_line(memory, range, line, is_write);
+    }
+}
+
+static uint32_t address_of(const access_t *access, const uint32_t *registers) {
+    uint32_t address = access->offset;
+    for (uint32_t i = 0; i < access->terms; i++) {
+        address += registers[access->registers[i]] << access->shifts[i];
+    }
+    return address;
+}
+
+static void read_registers(const memory_t *memory, uint32_t mask, uint32_t *registers) {
+    const counter_t *counter = memory->counter;
+    for (; mask != 0U; mask &= mask - 1U) {
+        const uint32_t number = (uint32_t)__builtin_ctz(mask);
+        counter->reg_read(counter->engine, counter->register_ids[number], &registers[number]);
+    }
+}
+
+void usim_access_block(memory_t *memory, const price_t *block) {
+    uint32_t registers[16];
+    if (block->access_count == 0U) {
+        return;
+    }
+    read_registers(memory, block->access_registers, registers);
+    for (uint32_t i = 0; i < block->access_count; i++) {
+        const access_t *access = &block->accesses[i];
+        access_data(memory, address_of(access, registers), access->size, access->is_write);
+    }
+}
+
+static uint32_t point_index(const memory_t *memory, uint32_t instruction) {
+    uint32_t index = ((instruction >> 1) * 2654435761U) >> 18;
+    while (memory->points[index & (POINTS - 1U)].instruction != 0U &&
+           memory->points[index & (POINTS - 1U)].instruction != instruction + 1U) {
+        index++;
+    }
+    return index & (POINTS - 1U);
+}
+
+/* UC_HOOK_CODE on a load or store whose address is not known before. */
+USIM_EXPORT void usim_on_access(void *engine, uint64_t address, uint32_t size, void *user) {
+    memory_t *memory = user;
+    uint32_t registers[16];
+    (void)engine;
+    (void)size;
+    const uint32_t index = point_index(memory, (uint32_t)address);
+    const access_t *access = &memory->points[index].access;
+    if (memory->points[index].instruction == 0U) {
+        return; /* other code has been loaded here since the hook was set */
+    }
+    uint32_t mask = 0;
+    for (uint32_t i = 0; i < access->terms; i++) {
+        mask |= 1U << access->registers[i];
+    }
+    read_registers(memory, mask, registers);
+    access_data(memory, address_of(access, registers), access->size, access->is_write);
+}
+
+USIM_EXPORT void usim_memory_set_point(memory_t *memory, uint32_t instruction,
+                                       const access_t *access) {
+    const uint32_t index = point_index(memory, instruction);
+    memory->points[index].instruction = instruction + 1U;
+    memory->points[index].access = *access;
+}
+
+/* Code has changed: drop all points. */
+USIM_EXPORT void usim_memory_forget(memory_t *memory) {
+    for (uint32_t i = 0; i < POINTS; i++) {
+        memory->points[i].instruction = 0;
+    }
+}
+
+void usim_fetch_block(memory_t *memory, uint32_t start, uint32_t size) {
+    const range_t *range = find_range(memory, start);
+    if (range == NULL || size == 0U) {
+        return;
+    }
+    cache_t *cache = range->art != 0U ? &memory->art : &memory->instruction;
+    if (range->art == 0U && (range->cached == 0U || cache->enabled == 0U)) {
+        const uint32_t windows = ((start + size - 1U) >> FETCH_SHIFT) - (start >> FETCH_SHIFT) + 1U;
+        wait_for_bus(memory, (uint64_t)windows * range->uncached_fetch, 0U);
+        return;
+    }
+    const uint32_t last = (start + size - 1U) >> LINE_SHIFT;
+    for (uint32_t line = start >> LINE_SHIFT; line <= last; line++) {
+        if (access_line(cache, line, 0U) != HIT) {
+            wait_for_bus(memory, range->line_fill, 0U);
+        }
+    }
+}
+
+USIM_EXPORT uint64_t usim_memory_size(void) {
+    return sizeof(memory_t);
+}
+
+static cache_t *cache_by_number(memory_t *memory, uint32_t which) {
+    return which == 0U ? &memory->instruction : which == 1U ? &memory->data : &memory->art;
+}
+
+/* 0 instruction, 1 data, 2 ART. */
+USIM_EXPORT void usim_cache_configure(memory_t *memory, uint32_t which, uint32_t sets,
+                                      uint32_t ways) {
+    cache_t *cache = cache_by_number(memory, which);
+    cache->sets = sets;
+    cache->ways = ways;
+}
+
+USIM_EXPORT void usim_cache_enable(memory_t *memory, uint32_t which, uint32_t enabled) {
+    cache_by_number(memory, which)->enabled = enabled;
+}
+
+USIM_EXPORT void usim_cache_invalidate(memory_t *memory, uint32_t which) {
+    cache_t *cache = cache_by_number(memory, which);
+    for (uint32_t i = 0; i < MAX_LINES; i++) {
+        cache->tags[i] = 0;
+        cache->dirty[i] = 0;
+    }
+}
+
+/* Cache maintenance of one line by set and way: `invalidate` it, or only clean it. */
+USIM_EXPORT void usim_cache_maintain(memory_t *memory, uint32_t set, uint32_t way,
+                                     uint32_t invalidate) {
+    cache_t *cache = &memory->data;
+    if (set >= cache->sets || way >= cache->ways) {
+        return;
+    }
+    const uint32_t i = set * cache->ways + way;
+    cache->dirty[i] = 0;
+    if (invalidate != 0U) {
+        cache->tags[i] = 0;
+    }
+}
+
+USIM_EXPORT uint64_t usim_cache_misses(memory_t *memory, uint32_t which) {
+    return cache_by_number(memory, which)->misses;
+}
+
+USIM_EXPORT uint64_t usim_cache_hits(memory_t *memory, uint32_t which) {
+    return cache_by_number(memory, which)->hits;
+}
+
+USIM_EXPORT void usim_memory_restart(memory_t *memory) {
+    memory->bus_free = 0;
+    for (uint32_t which = 0; which < 3U; which++) {
+        cache_t *cache = cache_by_number(memory, which);
+        cache->hits = cache->misses = cache->writebacks = 0;
+        usim_cache_invalidate(memory, which);
+    }
+}

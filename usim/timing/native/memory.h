@@ -1,0 +1,62 @@
+/*
+ * memory.h - the native memory model: caches over slower memories.
+ */
+#ifndef USIM_MEMORY_H
+#define USIM_MEMORY_H
+
+#include "timer.h"
+
+#define MAX_RANGES 8U
+#define MAX_LINES 4096U /* of one cache: 128 KiB of 32-byte lines */
+#define LINE_SHIFT 5U
+#define FETCH_SHIFT 3U
+#define POINTS 16384U /* power of 2 */
+
+/* A memory behind a bus. Cycles are waits beyond those of a tightly coupled memory. */
+typedef struct {
+    uint32_t base;
+    uint32_t end;
+    uint32_t cached;         /* through the I- and D-cache */
+    uint32_t line_fill;      /* from a miss to the word that was wanted */
+    uint32_t uncached_load;  /* a single access */
+    uint32_t uncached_store; /* between two stores */
+    uint32_t uncached_fetch; /* a 64-bit fetch */
+    uint32_t art;            /* code is kept by the ART accelerator: line_fill on a miss */
+} range_t;
+
+typedef struct {
+    uint32_t ways;
+    uint32_t sets; /* power of 2 */
+    uint32_t enabled;
+    uint32_t reserved;
+    uint64_t hits;
+    uint64_t misses;
+    uint64_t writebacks;
+    uint32_t tags[MAX_LINES];  /* line address + 1, by set and way; 0: empty */
+    uint32_t order[MAX_LINES]; /* when it was last used */
+    uint8_t dirty[MAX_LINES];
+    uint32_t clock;
+} cache_t;
+
+/* Shared with usim/timing/memory.py (ctypes). */
+struct memory {
+    timer_t *timer;
+    counter_t *counter;
+    uint64_t bus_free;  /* cycle in which the bus has finished what it was asked */
+    uint32_t writeback; /* cycles to write a dirty line back */
+    uint32_t range_count;
+    range_t ranges[MAX_RANGES];
+    cache_t instruction;
+    cache_t data;
+    cache_t art;
+    struct {
+        uint32_t instruction; /* its address + 1, so that 0 means empty */
+        access_t access;
+    } points[POINTS]; /* accesses that are known only when their instruction runs */
+};
+
+/* Fetch a block's code, and do the accesses that are known at its entry. */
+void usim_fetch_block(memory_t *memory, uint32_t start, uint32_t size);
+void usim_access_block(memory_t *memory, const price_t *block);
+
+#endif
