@@ -112,7 +112,8 @@ def unpack_batch(data: bytes, task_count: int) -> BatchResult | None:
     tasks = []
     for index in range(count):
         *_, state, status, cycles = _TASK.unpack_from(data, BATCH_BYTES + index * TASK_BYTES)
-        if state > max(TaskState) or (index < current) != (state == TaskState.DONE):
+        done = state == TaskState.DONE
+        if state > max(TaskState) or (done if index > current else index < current and not done):
             return None
         tasks.append(TaskResult(TaskState(state), status, cycles))
     return BatchResult(current, last_error, peak, bool(faulted), tuple(tasks))

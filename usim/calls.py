@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 Argument = Tensor | int | float | None
 # Element types that C's char pointers and numpy's bool stand for as well.
+_FLOAT_MAX: Final = float(np.finfo(np.float32).max)
 _SAME_BYTES: Final = {"u1": {"i1", "u1", "b1"}, "i1": {"i1", "u1", "b1"}}
 
 
@@ -120,9 +122,7 @@ def _check(session: Session, function: str, parameter: Parameter, value: object)
         case "integer":
             return _check_integer(function, parameter, value)
         case "float":
-            if isinstance(value, numbers.Real) and not isinstance(value, bool):
-                return float(value)
-            raise _refused(function, parameter, value, "a number")
+            return _check_float(function, parameter, value)
         case "unsupported":
             raise ArgumentError(
                 f"{function}: parameter {parameter.name} ({parameter.c_type}) can't be passed from "
@@ -150,10 +150,24 @@ def _check_pointer(
     return value
 
 
+def _check_float(function: str, parameter: Parameter, value: object) -> float:
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        raise _refused(function, parameter, value, "a number")
+    number = float(value)
+    if parameter.size_bytes == 4 and _FLOAT_MAX < abs(number) < math.inf:
+        raise ArgumentError(
+            f"{function}: {number:g} is out of range for {parameter.name} ({parameter.c_type})",
+            function=function,
+        )
+    return number
+
+
 def _check_integer(function: str, parameter: Parameter, value: object) -> int:
     if not isinstance(value, bool | numbers.Integral | np.bool_):
         raise _refused(function, parameter, value, "an integer")
     number, bits = int(value), 8 * parameter.size_bytes
+    if parameter.c_type in {"bool", "_Bool"}:
+        bits = 1
     low = -(1 << bits - 1) if parameter.signed else 0
     high = (1 << bits - 1) - 1 if parameter.signed else (1 << bits) - 1
     if not low <= number <= high:

@@ -96,14 +96,18 @@ def _c_type(die: DIE | None) -> str:
     return _name(die) or die.tag.removeprefix("DW_TAG_").removesuffix("_type")
 
 
+def _number(die: DIE | None) -> DIE | None:
+    """The base type of a number, enumerations included; None for anything else."""
+    base = _strip(die)
+    if base is not None and base.tag == "DW_TAG_enumeration_type":
+        base = _strip(_follow(base))
+    return base if base is not None and base.tag == "DW_TAG_base_type" else None
+
+
 def _encoding(die: DIE | None) -> tuple[str, int, bool]:
     """(numpy kind, size in bytes, signed) of a number type; ("", 0, False) for anything else."""
-    base = _strip(die)
+    base = _number(die)
     if base is None:
-        return "", 0, False
-    if base.tag == "DW_TAG_enumeration_type":
-        return "i", base.attributes["DW_AT_byte_size"].value, True
-    if base.tag != "DW_TAG_base_type":
         return "", 0, False
     size = base.attributes["DW_AT_byte_size"].value
     encoding = base.attributes["DW_AT_encoding"].value

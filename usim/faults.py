@@ -12,7 +12,15 @@ from usim.formatting import format_address
 from usim.platforms import Platform
 from usim.symbols import SymbolTable
 
-_EXCEPTIONS: Final = {3: "HardFault", 4: "MemManage fault", 5: "BusFault", 6: "UsageFault"}
+_EXCEPTIONS: Final = {
+    3: "HardFault",
+    4: "MemManage fault",
+    5: "BusFault",
+    6: "UsageFault",
+    11: "SVCall",
+}
+_SVCALL: Final = 11
+_DEBUGEVT: Final = 1 << 31
 _MMARVALID: Final = 1 << 7
 _BFARVALID: Final = 1 << 15
 _IMPRECISERR: Final = 1 << 10
@@ -62,7 +70,11 @@ def explain_fault(
         what = f"stack overflow (section stack, {size:,} bytes; sp {format_address(fault.sp)})"
     else:
         causes = [text for bit, text in _CFSR_BITS.items() if fault.cfsr & bit]
-        what = ", ".join(causes) or "breakpoint, or a fault without a cause"
+        if fault.exception == _SVCALL:
+            causes.append("a supervisor call, which nothing here answers")
+        if fault.hfsr & _DEBUGEVT:
+            causes.append("breakpoint")
+        what = ", ".join(causes) or "no cause given"
         if address is not None:
             what += f" ({format_address(address)})"
     where = f" at {symbols.describe(fault.pc)}" if fault.pc is not None else ""

@@ -26,11 +26,20 @@ class Function:
         self.name = name
         self.address = address
         self.signature = signature
+        self._unloaded_from = ""
 
     def __call__(self, *arguments: object) -> Call:
         """Queue a call with tensors and numbers; ArgumentError if they don't fit the signature."""
+        if self._unloaded_from:
+            raise LinkError(
+                f"{self.name}: module {self._unloaded_from} was unloaded", symbol=self.name
+            )
         bound = bind(self._session, self.name, self.signature, arguments)
         return self._session.submit(bound, self.address)
+
+    def forget(self, module: str) -> None:
+        """Its module is being unloaded: there is nothing to call any more."""
+        self._unloaded_from = module
 
     def __repr__(self) -> str:
         return f"Function({self.signature or self.name})"
@@ -86,6 +95,8 @@ class Module:
         """Run what is queued, then free the module's memory. A second time does nothing."""
         if self._loaded:
             self._loaded = False
+            for function in self.functions.values():
+                function.forget(self.name)
             self._session.unload(self._image)
 
     def __enter__(self) -> Module:

@@ -16,7 +16,7 @@ from usim.calls import BoundCall
 from usim.compiled_model import CompiledModel
 from usim.debug_info import read_signatures
 from usim.devices import Capabilities, make_device
-from usim.errors import ArgumentError, DeviceError, UsimError
+from usim.errors import ArgumentError, DeviceError
 from usim.image import read_object
 from usim.loader import LoadedImage
 from usim.memory import SectionAllocator
@@ -26,7 +26,7 @@ from usim.platforms import Platform, load_platform
 from usim.resources import data_folder
 from usim.runtime import CodeLoader, DeviceRuntime
 from usim.symbols import SymbolTable
-from usim.tasks import Call, TaskQueue
+from usim.tasks import Call, TaskQueue, longest_queue
 from usim.tensor import Tensor, check_dtype
 from usim.toolchain import Toolchain, find_toolchain
 
@@ -85,13 +85,19 @@ class Session:
                 f"queue_length {queue_length} and timeout_s {timeout_s} must be positive"
             )
         self.platform = platform if isinstance(platform, Platform) else load_platform(platform)
+        longest = longest_queue(self.platform.section("args").extents[0].size_bytes)
+        if queue_length > longest:
+            raise ArgumentError(
+                f"queue_length {queue_length} is too much for section args of {self.platform}; "
+                f"{longest} fit"
+            )
         self.toolchain: Toolchain = find_toolchain(toolchain)
         self.backend = backend
         self.strict = strict
         self._queue_length = 1 if strict else queue_length
         self._timeout_s = timeout_s
         self._device = make_device(backend, self.platform)
-        self._open = False
+        self._open = self._closed = False
 
     # Life cycle.
 
@@ -99,6 +105,8 @@ class Session:
         """Connect, build and load the runtime. `with` does this."""
         if self._open:
             return self
+        if self._closed:  # what it had on the device is gone, whoever may still hold it
+            raise DeviceError("the session was closed; make a new one")
         self.symbols = SymbolTable()
         self._allocators = {
             name: SectionAllocator(self.platform.section(name), platform=self.platform.name)
@@ -110,7 +118,7 @@ class Session:
             self._runtime = DeviceRuntime(self._device, self.toolchain, self._loader)
             self._queue = TaskQueue(self._device, self._runtime, self.symbols, self._queue_length)
             self._queue.timeout_s = self._timeout_s
-        except UsimError:
+        except BaseException:
             self._device.close()
             raise
         self._open = True
@@ -121,6 +129,7 @@ class Session:
         if self._open:
             self._queue.discard("the session was closed")
             self._open = False
+            self._closed = True
         self._device.close()
 
     def __enter__(self) -> Session:
@@ -138,9 +147,15 @@ class Session:
         finally:
             self.close()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be used now."""
+        return self._open
+
     def _require_open(self) -> None:
         if not self._open:
-            raise DeviceError("the session is not open: use it in a with statement, or call open()")
+            how = "make a new one" if self._closed else "use it in a with statement, or call open()"
+            raise DeviceError(f"the session is not open: {how}")
 
     # Code.
 
@@ -191,8 +206,10 @@ class Session:
     def unload(self, image: LoadedImage) -> None:
         """Free what a module takes; queued calls run first. Module.unload calls this."""
         if self._open:
-            self._queue.flush()
-            self._loader.remove(image)
+            try:
+                self._queue.flush()
+            finally:
+                self._loader.remove(image)
 
     def submit(self, bound: BoundCall, function_address: int) -> Call:
         """Queue a checked call; Function.__call__ calls this."""

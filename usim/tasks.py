@@ -9,19 +9,25 @@ from usim import abi
 from usim.calls import BoundCall
 from usim.devices import CountKind, Device
 from usim.errors import (
-    AccessError,
     DeviceError,
     DeviceTimeoutError,
     FaultError,
+    LockupError,
     MemoryFullError,
     TaskError,
 )
 from usim.faults import explain_fault
+from usim.formatting import format_address
 from usim.runtime import DeviceRuntime
 from usim.symbols import SymbolTable
 from usim.tensor import Tensor
 
 _LONGEST_TEXT_BYTES: Final = 200
+
+
+def longest_queue(args_bytes: int) -> int:
+    """How many calls fit an args section, half of which is left for what they are given."""
+    return (args_bytes // 2 - abi.BATCH_BYTES) // abi.TASK_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +47,22 @@ class Call:
     def __init__(self, queue: TaskQueue, bound: BoundCall, function_address: int) -> None:
         self._queue = queue
         self._result: abi.TaskResult | None = None
-        self._lost = ""
+        self._error: DeviceError | None = None
         self.bound = bound
         self.function_address = function_address
 
     def wait(self) -> Call:
-        """Run what is queued; TaskError if this call failed or did not run."""
-        if self._result is None and not self._lost:
+        """Run what is queued; TaskError if this call failed, DeviceError if it did not run."""
+        if not self.is_settled:
             self._queue.flush()
-        if self._lost:
-            raise DeviceError(f"{self.bound.function} did not run: {self._lost}")
+        if self._error:
+            raise self._error
         return self
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it has run, well or not, or never will."""
+        return self._result is not None or self._error is not None
 
     @property
     def count(self) -> Count:
@@ -64,9 +75,13 @@ class Call:
         """The queue's answer."""
         self._result = result
 
+    def fail(self, error: DeviceError) -> None:
+        """What the queue raised for this very call."""
+        self._error = error
+
     def lose(self, why: str) -> None:
         """The batch ended before this call."""
-        self._lost = why
+        self._error = DeviceError(f"{self.bound.function} did not run: {why}")
 
 
 class _Batch:
@@ -129,6 +144,10 @@ class _Batch:
         return head.ljust(self._data_at, b"\0") + bytes(self._data)
 
 
+def _names(calls: list[Call]) -> str:
+    return ", ".join(dict.fromkeys(call.bound.function for call in calls))
+
+
 class TaskQueue:
     """Calls waiting for the device. One batch is one write, one run and one read."""
 
@@ -143,7 +162,8 @@ class TaskQueue:
         self._base, self._size_bytes = args.base, args.extents[0].size_bytes
         self._pending: list[Call] = []
         self._batch = self._new_batch()
-        self._needs_reset = False
+        # A batch did not come back: core and runtime are in a state that nobody knows.
+        self._out_of_order = False
         self.count_kind = device.capabilities.count
         self.timeout_s = 30.0
         self.batches = 0
@@ -178,39 +198,53 @@ class TaskQueue:
 
     def flush(self) -> None:
         """Run everything that is queued; TaskError for the first call that fails."""
+        if self._out_of_order:
+            self._device.reset()
+            self._runtime.restore()
+            self._out_of_order = False
         if not self._pending:
             return
         calls, batch = self._pending, self._batch
         self._pending, self._batch = [], self._new_batch()
         try:
             self._run(calls, batch)
+        except DeviceError as exc:
+            index = vars(exc).get("index")
+            if index is not None:
+                calls[index].fail(exc)
+            raise
         finally:
             for call in calls:
-                if call._result is None and not call._lost:
-                    call.lose("an earlier call of its batch failed")
+                if not call.is_settled:
+                    call.lose("its batch ended before it")
 
     def _run(self, calls: list[Call], batch: _Batch) -> None:
         device = self._device
-        if self._needs_reset:
-            device.reset()
-        self._needs_reset = True  # until the batch has come back in order
+        self._out_of_order = True  # until the batch has come back
         device.write(self._base, batch.pack())
         device.write_register("pc", self._runtime.start)
         self.batches += 1
         try:
             device.run_until(self._runtime.done, self.timeout_s)
         except DeviceTimeoutError as exc:
-            raise self._timed_out(calls, exc) from exc
+            raise self._timed_out(calls) from exc
+        except LockupError as exc:
+            raise self._locked_up(calls, exc) from exc
         result = self._read_back(calls)
+        if result is None:
+            raise self._overwritten(calls)
         if result.faulted:
             raise self._faulted(calls, result)
-        self._needs_reset = False
+        self._out_of_order = False
         if result.current < len(calls):
             raise self._failed(calls, result)
 
-    def _read_back(self, calls: list[Call]) -> abi.BatchResult:
+    def _read_back(self, calls: list[Call]) -> abi.BatchResult | None:
+        """Settle the calls that are done. None if a task has written over the records."""
         size = abi.BATCH_BYTES + len(calls) * abi.TASK_BYTES
-        result = abi.unpack_batch(self._device.read(self._base, size))
+        result = abi.unpack_batch(self._device.read(self._base, size), len(calls))
+        if result is None:
+            return None
         for call, task in zip(calls, result.tasks, strict=True):
             if task.state is abi.TaskState.DONE:
                 call.settle(task)
@@ -218,24 +252,46 @@ class TaskQueue:
         self.workspace_peak_bytes = max(self.workspace_peak_bytes, result.workspace_peak_bytes)
         return result
 
-    def _timed_out(self, calls: list[Call], cause: DeviceTimeoutError) -> DeviceTimeoutError:
+    def _running(self, calls: list[Call]) -> tuple[int | None, str]:
+        """The task that runs, and how messages call it; none if the records don't tell."""
         result = self._read_back(calls)
+        if result is None:
+            return None, f"a task of {_names(calls)}"
         index = min(result.current, len(calls) - 1)
+        return index, f"task {index} ({calls[index].bound.function})"
+
+    def _timed_out(self, calls: list[Call]) -> DeviceTimeoutError:
+        index, task = self._running(calls)
         pc = self._device.read_register("pc")
         return DeviceTimeoutError(
-            f"task {index} ({calls[index].bound.function}) did not end within "
-            f"{self.timeout_s:g} s; pc {self._symbols.describe(pc)}",
+            f"{task} did not end within {self.timeout_s:g} s; pc {self._symbols.describe(pc)}",
             index=index,
-            function=calls[index].bound.function,
+            function=calls[index].bound.function if index is not None else None,
             pc=pc,
             timeout_s=self.timeout_s,
+        )
+
+    def _locked_up(self, calls: list[Call], cause: LockupError) -> LockupError:
+        index, task = self._running(calls)
+        pc = vars(cause).get("pc", 0)
+        where = self._symbols.describe(pc)
+        return LockupError(f"{task}: {cause}; pc {where}", index=index, pc=pc)
+
+    def _overwritten(self, calls: list[Call]) -> TaskError:
+        index = 0 if len(calls) == 1 else None
+        return TaskError(
+            f"a task of {_names(calls)} wrote over the task records in section args "
+            f"({format_address(self._base)}); none of them counts as run",
+            index=index,
+            function=calls[0].bound.function if index == 0 else None,
+            status=None,
+            last_error="",
         )
 
     def _faulted(self, calls: list[Call], result: abi.BatchResult) -> FaultError:
         index = min(result.current, len(calls) - 1)
         function = calls[index].bound.function
         fault = self._runtime.read_fault()
-        self._runtime.paint_stack()
         text = explain_fault(
             fault,
             self._device.platform,
@@ -278,8 +334,9 @@ class TaskQueue:
     def _last_error(self, result: abi.BatchResult) -> str:
         if not result.last_error:
             return ""
-        try:
-            data = self._device.read(result.last_error, _LONGEST_TEXT_BYTES)
-        except AccessError:
-            return f"(a text at {result.last_error:#010x}, where no memory is)"
+        region = self._device.platform.region_at(result.last_error)
+        if region is None:
+            return f"(a text at {format_address(result.last_error)}, where no memory is)"
+        size = min(_LONGEST_TEXT_BYTES, region.end - result.last_error)
+        data = self._device.read(result.last_error, size)
         return data.split(b"\0", 1)[0].decode("utf-8", errors="replace")

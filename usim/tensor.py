@@ -73,7 +73,8 @@ class Tensor:
             self._freed = True
             if self._release:
                 try:
-                    self._session.sync()
+                    if self._session.is_open:
+                        self._session.sync()
                 finally:
                     self._release()
 
