@@ -10,14 +10,15 @@ import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final
+from typing import Any, Final
 
 from unicorn import Uc, UcError, arm_const, unicorn_const
 from unicorn.unicorn_py3.unicorn import uclib
 
 from usim.errors import DeviceError
 from usim.platforms import Platform
-from usim.timing.counter import InstructionCounter, StopReason, divisions_in
+from usim.timing.addresses import find_accesses
+from usim.timing.counter import InspectReason, InstructionCounter, StopReason, divisions_in
 from usim.timing.memory import MemoryModel
 from usim.timing.timer import CycleTimer
 
@@ -115,6 +116,9 @@ class UnicornEngine:
         self._bad_access: _BadAccess | None = None
         self._interrupt: int | None = None
         self._stop_hooks: set[int] = set()
+        self._register_space = range(0)
+        self._serving_register = False
+        self._unhooked_accesses: list[int] = []
         self._instruction_hooks: set[tuple[int, str]] = set()
         self._native_hook(unicorn_const.UC_HOOK_BLOCK, "usim_on_block", 1, 0)
         self._uc.hook_add(unicorn_const.UC_HOOK_MEM_INVALID, self._on_bad_access)
@@ -151,13 +155,12 @@ class UnicornEngine:
         self._uc.mmio_map(
             base,
             size_bytes,
-            lambda _uc, offset, size, _data: read(offset, size),
+            lambda _uc, offset, size, _data: self._in_callback(read, offset, size),
             None,
-            lambda _uc, offset, size, value, _data: write(offset, size, value),
+            lambda _uc, offset, size, value, _data: self._in_callback(write, offset, size, value),
             None,
         )
-        kinds = unicorn_const.UC_HOOK_MEM_READ | unicorn_const.UC_HOOK_MEM_WRITE
-        self._native_hook(kinds, "usim_on_register_access", base, base + size_bytes - 1)
+        self._register_space = range(base, base + size_bytes)
 
     def code_changed(self, address: int, size_bytes: int) -> None:
         """The host wrote memory: drop translations of code that lay there."""
@@ -201,7 +204,7 @@ class UnicornEngine:
     def cycles_now(self) -> int:
         """Cycles before the current instruction; exact inside register callbacks too."""
         assert self.timer is not None
-        return self.timer.cycles_before(self.read_register("pc"))
+        return self.timer.cycles_before(self._here())
 
     def jump(self, address: int) -> None:
         """Set pc from outside of the program: what the pipeline held is gone."""
@@ -216,13 +219,35 @@ class UnicornEngine:
 
     def executed_now(self) -> int:
         """Instructions executed before the current one; exact inside register callbacks too."""
-        return self.counter.executed_before(self.read_register("pc"))
+        return self.counter.executed_before(self._here())
+
+    def _in_callback(self, serve: Callable[..., Any], *arguments: int) -> Any:  # noqa: ANN401
+        self._serving_register = True
+        try:
+            return serve(*arguments)
+        finally:
+            self._serving_register = False
+
+    def _here(self) -> int:
+        """The instruction that runs. Inside a register callback Unicorn does not know it."""
+        if not self._serving_register:
+            return self.read_register("pc")
+        if self.counter.accessing:
+            return self.counter.accessing
+        # A block that did not look as if it touched system registers when it was new. From the next
+        # slice on its accesses are hooked; this once the count is that of the first of them.
+        address, size_bytes = self.counter.block
+        accesses = find_accesses(bytes(self._uc.mem_read(address, size_bytes)), address)
+        places = sorted(place for place, _ in (*accesses.known, *accesses.at_instruction))
+        self._unhooked_accesses += places
+        return places[0] if places else address
 
     # Running.
 
     def run(self, stop_address: int, budget: int) -> Stop:
         """Execute from pc until `stop_address`, `budget` instructions on or so, or an event."""
         self._watch(stop_address)
+        self._hook_late_accesses()
         while True:
             self.counter.arm(stop_address, budget)
             self._executed_before_run = self.counter.executed
@@ -315,6 +340,12 @@ class UnicornEngine:
             self._native_hook(unicorn_const.UC_HOOK_CODE, "usim_on_stop_address", address, address)
             self._uc.ctl_flush_tb()
 
+    def _hook_late_accesses(self) -> None:
+        for place in self._unhooked_accesses:
+            if self._hook_once(place, "usim_on_register_access", self.counter.pointer):
+                self._uc.ctl_remove_cache(place, place + 1)
+        self._unhooked_accesses = []
+
     def _inspect_block(self, address: int, size_bytes: int) -> None:
         """Hook what needs a look when it runs, then have the block translated anew."""
         code = bytes(self._uc.mem_read(address, size_bytes))
@@ -322,6 +353,11 @@ class UnicornEngine:
             self._hook_once(division, "usim_on_division", self.counter.pointer)
             for division in divisions_in(code, address)
         ]
+        if InspectReason.REGISTERS in self.counter.inspect_reasons:
+            hooked += [
+                self._hook_once(place, "usim_on_register_access", self.counter.pointer)
+                for place in self._register_accesses(code, address)
+            ]
         if self.memory is not None:
             hooked += [
                 self._hook_once(point, "usim_on_access", self.memory.pointer)
@@ -329,6 +365,20 @@ class UnicornEngine:
             ]
         if any(hooked):
             self._uc.ctl_remove_cache(address, address + size_bytes)
+
+    def _register_accesses(self, code: bytes, address: int) -> list[int]:
+        """Instructions of a block that access system registers, or that may."""
+        accesses = find_accesses(code, address)
+
+        def register(number: int) -> int:
+            return self.read_register(f"r{number}")
+
+        known = [
+            place
+            for place, access in accesses.known
+            if access.address.value(register) in self._register_space
+        ]
+        return known + [place for place, _ in accesses.at_instruction]
 
     def _hook_once(self, instruction: int, callback: str, data: int) -> bool:
         key = instruction, callback

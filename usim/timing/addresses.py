@@ -8,7 +8,7 @@ another way is left to a hook on that one instruction.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -52,6 +52,11 @@ class Linear:
         terms = tuple(sorted((*self.terms, *other.terms)))
         return Linear(self.constant + other.constant, terms) if len(terms) <= _MAX_TERMS else None
 
+    def value(self, registers: Callable[[int], int]) -> int:
+        """The address, with registers(number) as at the block's entry."""
+        total = self.constant + sum(registers(number) << shift for number, shift in self.terms)
+        return total & 0xFFFF_FFFF
+
     def shifted(self, bits: int) -> Linear:
         """Shifted left."""
         return Linear(
@@ -70,10 +75,18 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class BlockAccesses:
-    """A block's accesses: known at its entry, or only at the instruction (by its address)."""
+    """A block's accesses with their instructions' addresses.
 
-    known: tuple[Access, ...]
+    `known` ones follow from the registers at the block's entry, `at_instruction` from the registers
+    when the instruction runs. `merged` are the known ones, neighbours joined.
+    """
+
+    known: tuple[tuple[int, Access], ...]
     at_instruction: tuple[tuple[int, Access], ...]
+
+    @property
+    def merged(self) -> tuple[Access, ...]:
+        return tuple(_merged([access for _, access in self.known]))
 
 
 class _Registers:
@@ -105,7 +118,7 @@ class _Operand:
 def find_accesses(code: bytes, address: int) -> BlockAccesses:
     """Sort the memory accesses of a block of Thumb code into known and unknown ones."""
     registers = _Registers()
-    known: list[Access] = []
+    known: list[tuple[int, Access]] = []
     unknown: list[tuple[int, Access]] = []
     for insn in disassembler().disasm(code, address):
         predicated = insn.cc not in (cs_arm.ARM_CC_AL, cs_arm.ARM_CC_INVALID)
@@ -113,14 +126,14 @@ def find_accesses(code: bytes, address: int) -> BlockAccesses:
         if operand is not None:
             where = None if predicated else _address(registers, operand, insn.address)
             if where is not None:
-                known.append(Access(where, operand.size_bytes, operand.is_write))
+                known.append((insn.address, Access(where, operand.size_bytes, operand.is_write)))
             else:
                 at_entry = _address(_Registers(), operand, insn.address)
                 assert at_entry is not None
                 access = Access(at_entry, operand.size_bytes, operand.is_write)
                 unknown.append((insn.address, access))
         _track(registers, insn, operand, predicated=predicated)
-    return BlockAccesses(tuple(_merged(known)), tuple(unknown))
+    return BlockAccesses(tuple(known), tuple(unknown))
 
 
 def _operand(insn: Any) -> _Operand | None:  # noqa: ANN401 - capstone has no types
@@ -212,6 +225,8 @@ def _track(registers: _Registers, insn: Any, operand: _Operand | None, *, predic
 def _moved(registers: _Registers, insn: Any) -> Linear | None:  # noqa: ANN401
     """The value of a move, an addition or a subtraction; None for anything else."""
     name, operands = insn.insn_name() or "", list(insn.operands)
+    if name in ("movw", "movt"):
+        return _wide_move(registers, name, operands)
     if name not in _ARITHMETIC or len(operands) < 2:
         return None
     if operands[0].type != cs_arm.ARM_OP_REG:
@@ -225,6 +240,16 @@ def _moved(registers: _Registers, insn: Any) -> Linear | None:  # noqa: ANN401
             return None
         total = total.plus(term)
     return total
+
+
+def _wide_move(registers: _Registers, name: str, operands: list[Any]) -> Linear | None:
+    value = operands[1].imm & 0xFFFF
+    if name == "movw":
+        return Linear(value)
+    before = registers.get(REGISTER_NUMBERS[_disassembler_name(operands[0].reg)])
+    if before is None or before.terms:
+        return None
+    return Linear(before.constant & 0xFFFF | value << 16)
 
 
 def _term(registers: _Registers, op: Any, *, negative: bool) -> Linear | None:  # noqa: ANN401

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -23,6 +23,14 @@ class StopReason(IntEnum):
     ADDRESS_REACHED = 2
     NEW_BLOCK = 3
     DIVIDED_BY_ZERO = 4
+
+
+class InspectReason(IntFlag):
+    """Why a block that is new must be looked at before it runs."""
+
+    DIVISION = 1
+    REGISTERS = 2
+    ACCESSES = 4
 
 
 class _Counter(ctypes.Structure):
@@ -46,6 +54,8 @@ class _Counter(ctypes.Structure):
         ("register_ids", ctypes.c_int32 * 16),
         ("timer", ctypes.c_void_p),
         ("inspect_all", ctypes.c_uint32),
+        ("accessing", ctypes.c_uint32),
+        ("inspect_reasons", ctypes.c_uint32),
     )
 
 
@@ -103,9 +113,19 @@ class InstructionCounter:
         """The native code, counter and timer."""
         return self._library
 
+    @property
+    def inspect_reasons(self) -> InspectReason:
+        """Of the block that StopReason.NEW_BLOCK stopped before."""
+        return InspectReason(self._state.inspect_reasons)
+
+    @property
+    def accessing(self) -> int:
+        """The hooked instruction of the current block that runs or ran last; 0 if none did."""
+        return int(self._state.accessing)
+
     def inspect_new_blocks(self) -> None:
         """Stop before each block that is new, for its accesses to be looked at."""
-        self._state.inspect_all = 1
+        self._state.inspect_all = InspectReason.ACCESSES
 
     def attach_timer(self, pointer: int | None) -> None:
         """Have each counted block priced by a native timer as well, or no more."""

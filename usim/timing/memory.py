@@ -145,7 +145,7 @@ class MemoryModel:
         """What a block does at its entry: address of a native table, its length, registers' mask."""
         key = address.to_bytes(4, "little") + code
         if key not in self._tables:
-            known = find_accesses(code, address).known
+            known = find_accesses(code, address).merged
             table = (_Access * len(known))(*(_native(access) for access in known))
             mask = 0
             for access in known:

@@ -27,32 +27,93 @@ USIM_EXPORT uint64_t usim_counter_size(void) {
     return sizeof(counter_t);
 }
 
-/* Instructions in `size` bytes at `address`; *division is set if one of them divides. */
-static uint32_t count_instructions(counter_t *counter, uint32_t address, uint32_t size,
-                                   uint32_t *division) {
+/* The system registers (Armv7-M, B3.1.1: private peripheral bus). */
+static uint32_t is_register(uint32_t address) {
+    return (address >> 20) == 0xE00U;
+}
+
+/* MOVT Rd, #0xE00x (A7.7.79): code that makes itself a pointer to a system register. */
+static uint32_t makes_register_pointer(uint16_t first, uint16_t second) {
+    const uint32_t value = ((first & 0xFU) << 12) | (((first >> 10) & 1U) << 11) |
+                           (((second >> 12) & 7U) << 8) | (second & 0xFFU);
+    return (first & 0xFBF0U) == 0xF2C0U && is_register(value << 16);
+}
+
+/* A literal that a load takes (LDR, encodings T1 and T2 with U set), 0 for anything else. */
+static uint32_t literal(counter_t *counter, uint32_t pc, uint16_t first, uint16_t second) {
+    uint32_t offset;
+    uint32_t value = 0;
+    if ((first & 0xF800U) == 0x4800U) {
+        offset = (first & 0xFFU) * 4U;
+    } else if (first == 0xF8DFU) {
+        offset = second & 0xFFFU;
+    } else {
+        return 0;
+    }
+    const uint32_t at = ((pc + 4U) & ~3U) + offset;
+    return counter->mem_read(counter->engine, at, &value, sizeof value) == 0 ? value : 0U;
+}
+
+/* Instructions in `size` bytes at `address`. */
+static uint32_t count_instructions(counter_t *counter, uint32_t address, uint32_t size) {
     uint8_t bytes[MAX_BLOCK_BYTES + 2];
     uint32_t count = 0;
     if (size > MAX_BLOCK_BYTES || counter->mem_read(counter->engine, address, bytes, size) != 0) {
         return 1; /* the fetch itself will fault */
     }
     for (uint32_t i = 0; i + 2U <= size; count++) {
-        const uint16_t first = halfword_at(bytes + i);
-        if (is_wide(first) != 0U && i + 4U <= size) {
-            *division |= is_division(first, halfword_at(bytes + i + 2U));
-            i += 4U;
-        } else {
-            i += 2U;
-        }
+        i += is_wide(halfword_at(bytes + i)) != 0U ? 4U : 2U;
     }
     return count;
+}
+
+static uint32_t any_register_points_at_registers(counter_t *counter) {
+    for (uint32_t i = 0; i < 15U; i++) {
+        uint32_t value = 0;
+        counter->reg_read(counter->engine, counter->register_ids[i], &value);
+        if (is_register(value) != 0U) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/*
+ * Whether a block that is new has instructions that must be looked at when they run: divisions, and
+ * accesses to system registers. Only there Unicorn is asked where it is, by a hook on the single
+ * instruction; a hook on the registers' memory would slow every access to any memory.
+ */
+static uint32_t needs_inspection(counter_t *counter, uint32_t address, uint32_t size) {
+    uint8_t bytes[MAX_BLOCK_BYTES + 2];
+    if (size > MAX_BLOCK_BYTES || counter->mem_read(counter->engine, address, bytes, size) != 0) {
+        return 0;
+    }
+    uint32_t reasons = 0;
+    for (uint32_t i = 0; i + 2U <= size;) {
+        const uint16_t first = halfword_at(bytes + i);
+        const uint32_t wide = is_wide(first) != 0U && i + 4U <= size;
+        const uint16_t second = wide != 0U ? halfword_at(bytes + i + 2U) : 0U;
+        if (is_division(first, second) != 0U) {
+            reasons |= INSPECT_DIVISION;
+        }
+        if (makes_register_pointer(first, second) != 0U ||
+            is_register(literal(counter, address + i, first, second)) != 0U) {
+            reasons |= INSPECT_REGISTERS;
+        }
+        i += wide != 0U ? 4U : 2U;
+    }
+    if (any_register_points_at_registers(counter) != 0U) {
+        reasons |= INSPECT_REGISTERS;
+    }
+    return reasons;
 }
 
 static slot_t *find_slot(counter_t *counter, uint32_t address, uint32_t size) {
     const uint64_t key = ((uint64_t)address << 16 | size) + 1U;
     slot_t *slot = &counter->slots[((address >> 1) ^ (address >> 17)) & (SLOTS - 1U)];
     if (slot->key != key) {
-        slot->has_division = counter->inspect_all;
-        slot->instructions = count_instructions(counter, address, size, &slot->has_division);
+        slot->inspect = counter->inspect_all | needs_inspection(counter, address, size);
+        slot->instructions = count_instructions(counter, address, size);
         slot->key = key;
         if (address < counter->lowest_code) {
             counter->lowest_code = address;
@@ -80,6 +141,7 @@ USIM_EXPORT void usim_on_block(void *engine, uint64_t address, uint32_t size, vo
     }
     counter->block_address = start;
     counter->block_size = 0;
+    counter->accessing = 0;
     if (start == counter->stop_address) {
         stop(counter, ADDRESS_REACHED);
         return;
@@ -89,8 +151,9 @@ USIM_EXPORT void usim_on_block(void *engine, uint64_t address, uint32_t size, vo
         return;
     }
     slot_t *slot = find_slot(counter, start, size);
-    if (slot->has_division != 0U) {
-        slot->has_division = 0; /* from now on the hook on the instruction watches it */
+    if (slot->inspect != 0U) {
+        counter->inspect_reasons = slot->inspect;
+        slot->inspect = 0; /* from now on the hook on the instruction watches it */
         counter->block_size = size;
         stop(counter, NEW_BLOCK);
         return;
@@ -105,11 +168,10 @@ USIM_EXPORT void usim_on_block(void *engine, uint64_t address, uint32_t size, vo
 /* Take back what of the current block lies at or behind `pc`: it has not run. Returns how many. */
 USIM_EXPORT uint32_t usim_counter_behind(counter_t *counter, uint32_t pc) {
     const uint32_t end = counter->block_address + counter->block_size;
-    uint32_t division = 0;
     if (pc < counter->block_address || pc >= end) {
         return 0;
     }
-    return count_instructions(counter, pc, end - pc, &division);
+    return count_instructions(counter, pc, end - pc);
 }
 
 /* UC_HOOK_CODE on the one address where a run may have to end inside a block. */
@@ -145,15 +207,13 @@ USIM_EXPORT void usim_on_division(void *engine, uint64_t address, uint32_t size,
     }
 }
 
-/* UC_HOOK_MEM_READ|WRITE on the system registers: its presence makes Unicorn sync the PC there. */
-USIM_EXPORT void usim_on_register_access(void *engine, int type, uint64_t address, int size,
-                                         int64_t value, void *user) {
+/* UC_HOOK_CODE on an instruction that may access a system register: notes where it is. */
+USIM_EXPORT void usim_on_register_access(void *engine, uint64_t address, uint32_t size,
+                                         void *user) {
+    counter_t *counter = user;
     (void)engine;
-    (void)type;
-    (void)address;
     (void)size;
-    (void)value;
-    (void)user;
+    counter->accessing = (uint32_t)address;
 }
 
 /* Code was written: what is known of blocks is void. */

@@ -24,12 +24,14 @@ enum stop_reason {
     DIVIDED_BY_ZERO = 4
 };
 
+enum inspect_reason { INSPECT_DIVISION = 1, INSPECT_REGISTERS = 2, INSPECT_ACCESSES = 4 };
+
 typedef struct timer timer_t;
 
 typedef struct {
     uint64_t key; /* address << 16 | size, plus 1 so that 0 means empty */
     uint32_t instructions;
-    uint32_t has_division;
+    uint32_t inspect; /* something in it wants a hook: see needs_inspection */
 } slot_t;
 
 /* Shared with usim/timing/counter.py (ctypes). */
@@ -50,7 +52,9 @@ typedef struct {
     uint32_t stopped_inside;      /* the run ended inside the current block, not before it */
     int32_t register_ids[16];     /* Unicorn's numbers of r0-r15 */
     timer_t *timer;               /* NULL: only instructions are counted */
-    uint32_t inspect_all; /* stop before every block that is new, not only those that divide */
+    uint32_t inspect_all;     /* stop before every block that is new, not only those that divide */
+    uint32_t accessing;       /* the hooked instruction that runs, 0 since the block began */
+    uint32_t inspect_reasons; /* of the block that NEW_BLOCK stopped before */
     slot_t slots[SLOTS];
 } counter_t;
 
