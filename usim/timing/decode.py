@@ -1,6 +1,8 @@
 """From machine code to what the pipeline model needs of it: operands with their roles, resources.
 
-Disassembly is Capstone's. The classes are those of tables.py.
+Disassembly is Capstone's. Its lists of registers read and written have gaps (long multiplies'
+accumulators, DSP instructions' second operands, register lists), so operands are taken from their
+places in the instruction instead. An encoding is disassembled once, wherever it stands.
 """
 
 from __future__ import annotations
@@ -13,21 +15,30 @@ from typing import Any, Final, Literal
 import capstone
 from capstone import arm as cs_arm
 
-from usim.timing import tables
-from usim.timing.tables import CLASSES, Timing
+from usim.timing import mnemonics
+from usim.timing.mnemonics import class_of, is_fp
+from usim.timing.tables import CLASSES, Role, Timing
 
 BranchKind = Literal["none", "conditional", "direct", "call", "indirect", "return"]
 FLAGS: Final = "flags"
+GE_FLAGS: Final = "ge"
+_FP_FLAGS: Final = "fpscr"
+
+_ALWAYS: Final = 14
+_RELATIVE: Final = frozenset("b bl cbz cbnz".split())
+# Capstone's names for these, and the architecture's.
+_RENAMED: Final = {"fconsts": "vmov", "fconstd": "vmov", "fmstat": "vmrs"}
+_STACK: Final = frozenset("push pop vpush vpop".split())
+# Registers that no pipeline hazard is about.
+_IGNORED: Final = frozenset({"pc", "apsr_nzcv", "fpscr"})
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A register that is read, and when: see tables.py."""
+    """A register that is read, and what for: see tables.py."""
 
     register: str
-    need: int
-    is_address: bool = False
-    role: Literal["plain", "fma_accumulator", "mla_accumulator"] = "plain"
+    role: Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +46,27 @@ class Memory:
     """A load or store of `words` 32-bit words (or less) at base + displacement."""
 
     is_load: bool
-    base: str
+    base: str  # "pc" for literals, whose displacement is then the address
     displacement: int | None  # None: an index register is added
     words: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What is common to all instructions of one encoding (and condition in an IT block)."""
+
+    name: str
+    text: str
+    class_name: str
+    timing: Timing
+    sources: tuple[Source, ...]
+    results: tuple[str, ...]
+    early_results: tuple[str, ...]
+    issue_cycles: int
+    branch: BranchKind
+    offset: int | None
+    predicate: int
+    memory: Memory | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,57 +82,15 @@ class Instruction:
     results: tuple[str, ...]
     early_results: tuple[str, ...]  # base registers written back by the address unit
     issue_cycles: int
-    operand2: Literal["plain", "shift", "shifted"]  # of the pairing rules
     branch: BranchKind
     target: int | None
-    predicate: str  # condition inside an IT block, "" for none
+    predicate: int  # 0, or its condition in an IT block (with its opposite: they run as one) + 1
     memory: Memory | None
 
     @property
     def end(self) -> int:
         """Address of the next instruction."""
         return self.address + self.size_bytes
-
-
-_ALU: Final = frozenset(
-    "add adc sub sbc rsb and orr orn eor bic mov mvn cmp cmn tst teq addw subw adr neg".split()
-)
-_SHIFTS: Final = frozenset("lsl lsr asr ror rrx".split())
-_COMPARES: Final = frozenset("cmp cmn tst teq".split())
-# Not forwarded from the early ALU: they need flags or are logical with no early form.
-_EARLY: Final = frozenset("add sub mov addw subw adr rsb".split())
-_MULTIPLIES: Final = frozenset(
-    "mul mla mls smull smlal umull umlal umaal smulbb smulbt smultb smultt smulwb smulwt smlabb "
-    "smlabt smlatb smlatt smlawb smlawt smlad smladx smlsd smlsdx smlald smlaldx smlsld smlsldx "
-    "smlalbb smlalbt smlaltb smlaltt smmul smmulr smmla smmlar smmls smmlsr smuad smuadx smusd "
-    "smusdx".split()
-)
-_LONG_ACCUMULATE: Final = frozenset(
-    "smlal umlal umaal smlald smlaldx smlsld smlsldx smlalbb smlalbt smlaltb smlaltt".split()
-)
-_SIMD: Final = frozenset(
-    "sadd8 sadd16 uadd8 uadd16 ssub8 ssub16 usub8 usub16 shadd8 shadd16 uhadd8 uhadd16 shsub8 "
-    "shsub16 uhsub8 uhsub16 sasx ssax uasx usax shasx shsax uhasx uhsax sel clz".split()
-)
-_EXTENDS: Final = frozenset("uxtb uxth sxtb sxth uxtb16 sxtb16".split())
-_BITFIELDS: Final = frozenset(
-    "ubfx sbfx bfi bfc pkhbt pkhtb uxtab uxtah sxtab sxtah uxtab16 sxtab16".split()
-)
-_SATURATES: Final = frozenset("ssat usat ssat16 usat16 qdadd qdsub".split())
-_SATURATING: Final = frozenset(
-    "qadd qsub qadd8 qadd16 qsub8 qsub16 uqadd8 uqadd16 uqsub8 uqsub16 qasx qsax uqasx uqsax usad8 "
-    "usada8".split()
-)
-_REVERSES: Final = frozenset("rev rev16 revsh rbit".split())
-_WORD_LOADS: Final = frozenset("ldr ldrt ldrex".split())
-_NARROW_LOADS: Final = frozenset(
-    "ldrb ldrh ldrsb ldrsh ldrbt ldrht ldrsbt ldrsht ldrexb ldrexh".split()
-)
-_STORES: Final = frozenset("str strb strh strt strbt strht strex strexb strexh".split())
-_FP_ADDS: Final = frozenset(
-    "vadd vsub vmul vnmul vcmp vcmpe vcvt vcvtr vcvta vcvtb vcvtt vrinta vrintr vrintx vrintz vmaxnm "
-    "vminnm vsel vseleq vselge vselgt vselvs".split()
-)
 
 
 @lru_cache(maxsize=1)
@@ -113,287 +100,273 @@ def _disassembler() -> capstone.Cs:
     return engine
 
 
-def _registers(insn: Any, operands: Any) -> list[str]:  # noqa: ANN401 - capstone has no types
-    return [insn.reg_name(op.reg) for op in operands if op.type == cs_arm.ARM_OP_REG]
-
-
-def _classify(name: str, insn: Any) -> str:  # noqa: ANN401, PLR0911, PLR0912
-    operands = insn.operands
-    if name in _ALU:
-        return _classify_alu(name, insn)
-    if name in _SHIFTS:
-        return "shift"
-    if name in ("movw", "movt"):
-        return "move_wide"
-    for names, class_name in _BY_NAME:
-        if name in names:
-            return class_name
-    if name == "ldrd":
-        return "load_double"
-    if name.startswith(("ldm", "pop")):
-        return "load_multiple"
-    if name.startswith(("strd", "stm", "push")):
-        return "store_multiple"
-    if name in ("b", "bl", "bx", "blx", "cbz", "cbnz"):
-        return "branch"
-    if name in ("tbb", "tbh"):
-        return "table_branch"
-    if insn.mnemonic.startswith("nop"):
-        return "nop"
-    if name.startswith("it"):
-        return "it"
-    if name.startswith("v"):
-        return _classify_fp(name, insn, operands)
-    return "system"
-
-
-def _classify_alu(name: str, insn: Any) -> str:  # noqa: ANN401
-    shifted = any(
-        op.type == cs_arm.ARM_OP_REG and op.shift.type != cs_arm.ARM_SFT_INVALID
-        for op in insn.operands
-    )
-    if name == "mov" and shifted:
-        return "shift"
-    if shifted:
-        return "compare_shift" if name in _COMPARES else "alu_inline_shift"
-    return "alu" if name in _EARLY and not _sets_only_flags(name) else "alu_late"
-
-
-def _sets_only_flags(name: str) -> bool:
-    return name in _COMPARES
-
-
-def _classify_fp(name: str, insn: Any, operands: Any) -> str:  # noqa: ANN401, PLR0911
-    if name in _FP_ADDS:
-        return "fp_add"
-    if name.startswith(("vfma", "vfms", "vfnm")):
-        return "fp_fma"
-    if name.startswith(("vmla", "vmls", "vnmla", "vnmls")):
-        return "fp_mla"
-    if name in ("vdiv", "vsqrt"):
-        return "fp_divide" if name == "vdiv" else "fp_sqrt"
-    double = any(register.startswith("d") for register in _registers(insn, operands))
-    if name == "vldr":
-        return "fp_load_double" if double else "fp_load"
-    if name == "vstr":
-        return "fp_store_double" if double else "fp_store"
-    if name.startswith(("vldm", "vpop")):
-        return "fp_load_double"
-    if name.startswith(("vstm", "vpush")):
-        return "fp_store_double"
-    if name == "vmov":
-        return _classify_vmov(_registers(insn, operands))
-    return "fp_move"
-
-
-def _classify_vmov(registers: list[str]) -> str:
-    if len(registers) > 2:
-        return "fp_two_registers"
-    fp = [register[0] in "sd" and register[1:].isdigit() for register in registers]
-    if fp == [True, False]:
-        return "fp_from_core"
-    return "fp_to_core" if fp == [False, True] else "fp_move"
-
-
-_BY_NAME: Final = (
-    (_MULTIPLIES, "multiply"),
-    (frozenset({"sdiv", "udiv"}), "divide"),
-    (_SIMD, "simd"),
-    (_EXTENDS, "extend"),
-    (_BITFIELDS, "bitfield"),
-    (_SATURATES, "saturate"),
-    (_SATURATING, "saturate_add"),
-    (_REVERSES, "reverse"),
-    (_WORD_LOADS, "load_word"),
-    (_NARROW_LOADS, "load_narrow"),
-    (_STORES, "store"),
-)
-
-
-def _is_shifted_constant(insn: Any) -> bool:  # noqa: ANN401
-    """A modified immediate that is a rotated byte, not a plain one or a repeated pattern."""
-    if insn.size != 4:
+def _is_rotated_constant(code: bytes) -> bool:
+    """Whether it has a modified immediate that is a shifted byte (DDI 0403E A5.3.2)."""
+    if len(code) != 4:
         return False
-    for op in insn.operands:
-        if op.type == cs_arm.ARM_OP_IMM:
-            value = op.imm & 0xFFFF_FFFF
-            low = value & 0xFF
-            patterns = (low, low | low << 16, low * 0x0101_0101)
-            return value not in patterns and value & 0xFF00_FF00 != value
-    return False
+    first = int.from_bytes(code[:2], "little")
+    second = int.from_bytes(code[2:], "little")
+    return first & 0xFA00 == 0xF000 and not second & 0x8000 and bool(first & 0x400 or second >> 14)
 
 
-def _sources(name: str, class_name: str, insn: Any, memory: Any) -> Iterator[Source]:  # noqa: ANN401
-    timing = CLASSES[class_name]
-    read, _ = insn.regs_access()
-    names = [insn.reg_name(register) for register in read]
-    special = _special_needs(name, class_name, insn)
-    address = set()
-    if memory is not None:
-        base = insn.reg_name(memory.mem.base) if memory.mem.base else ""
-        index = insn.reg_name(memory.mem.index) if memory.mem.index else ""
-        address = {base, index} - {""}
-        if base and base != "pc":
-            yield Source(base, tables.NEED_ADDRESS, is_address=True)
-        if index:
-            yield Source(index, tables.NEED_INDEX, is_address=True)
-    elif class_name in ("load_multiple", "store_multiple", "fp_load_double", "fp_store_double"):
-        base = names[0] if name.startswith(("push", "pop", "vpush", "vpop")) else _first(insn)
-        address = {base}
-        yield Source(base, tables.NEED_ADDRESS, is_address=True)
-    is_store = class_name in ("store", "store_multiple", "fp_store", "fp_store_double")
-    data_need = tables.NEED_FP_STORE_DATA if class_name.startswith("fp") else tables.NEED_STORE_DATA
-    for register in dict.fromkeys(names):
-        if register in ("pc", "cpsr", "fpscr", "apsr", "itstate", "fpscr_nzcv"):
-            continue
-        if register in special:
-            yield special[register]
-        elif register in address and not is_store:
-            continue
-        elif is_store and (register not in address or register in _data_registers(insn)):
-            yield Source(register, data_need)
-        elif register not in address:
-            yield Source(register, timing.operand_need)
+def _expand(register: str) -> Iterator[str]:
+    """A double register is its two single ones."""
+    if register.startswith("d") and register[1:].isdigit():
+        number = 2 * int(register[1:])
+        yield f"s{number}"
+        yield f"s{number + 1}"
+    else:
+        yield register
 
 
-def _first(insn: Any) -> str:  # noqa: ANN401
-    return str(insn.reg_name(insn.operands[0].reg))
+class _Operands:
+    """The operands of one disassembled instruction, by their places."""
+
+    def __init__(self, insn: Any, name: str) -> None:  # noqa: ANN401 - capstone has no types
+        self.name = name
+        of_registers = [op for op in insn.operands if op.type == cs_arm.ARM_OP_REG]
+        self.registers = tuple(str(insn.reg_name(op.reg)) for op in of_registers)
+        self.shifts = bool(of_registers) and of_registers[-1].shift.type != cs_arm.ARM_SFT_INVALID
+        # The first operand of a two-operand form is read as well ("adds r0, r1").
+        self.reads_first = bool(of_registers) and bool(of_registers[0].access & capstone.CS_AC_READ)
+        immediates = [op.imm for op in insn.operands if op.type == cs_arm.ARM_OP_IMM]
+        self.immediate = immediates[-1] & 0xFFFF_FFFF if immediates else None
+        self.writes_back = bool(insn.writeback) or name in _STACK
+        self.base = self.index = ""
+        self.displacement = 0
+        for op in insn.operands:
+            if op.type == cs_arm.ARM_OP_MEM:
+                self.base = str(insn.reg_name(op.mem.base)) if op.mem.base else ""
+                self.index = str(insn.reg_name(op.mem.index)) if op.mem.index else ""
+                self.displacement = op.mem.disp
+        if name in _STACK:
+            self.base = "sp"
+        elif not self.base and name.startswith(("ldm", "stm", "vldm", "vstm")):
+            self.base, self.registers = self.registers[0], self.registers[1:]
+
+    def sources_and_results(self, class_name: str) -> tuple[list[Source], list[str]]:
+        """What is read and written, flags and base registers apart."""
+        timing = CLASSES[class_name]
+        plain = timing.operand
+        registers = self.registers
+        if timing.unit == "load":
+            return [], list(registers)
+        if class_name == "store_exclusive":
+            return [Source(registers[1], plain)], [registers[0]]
+        if timing.unit == "store":
+            return [Source(register, plain) for register in registers], []
+        if class_name == "branch" or self.name in mnemonics.COMPARES or "vcmp" in self.name:
+            return self._compared(class_name), []
+        if class_name == "multiply":
+            return self._multiplied()
+        if class_name == "fp_two_registers":
+            return self._moved_in_pairs()
+        results, sources = list(registers[:1]), list(registers[1:])
+        roles = [self._role(class_name, place) for place in range(1, len(registers))]
+        found = [Source(register, role) for register, role in zip(sources, roles, strict=True)]
+        if class_name in ("fp_fma", "fp_mla"):
+            found.append(
+                Source(
+                    registers[0], "fma_accumulator" if class_name == "fp_fma" else "mla_accumulator"
+                )
+            )
+        elif self.reads_first and registers:
+            found.append(Source(registers[0], self._role(class_name, 0)))
+        return found, results
+
+    def _compared(self, class_name: str) -> list[Source]:
+        if class_name == "branch":
+            return []  # predicted, CBZ too
+        last = len(self.registers) - 1
+        return [
+            Source(register, self._role(class_name, place if last else 0))
+            for place, register in enumerate(self.registers)
+        ]
+
+    def _role(self, class_name: str, place: int) -> Role:
+        """How the register at `place` is used: the last one may have to be there early."""
+        is_last = place == len(self.registers) - 1 and place > 0
+        if class_name == "alu_inline_shift":
+            if len(self.registers) == 4:  # shifted by a register
+                return "shifted" if place >= 2 else "beside_shift"
+            return "shifted" if is_last else "beside_shift"
+        if class_name in ("extend_add", "bitfield_insert"):
+            early = is_last and self.name in mnemonics.SHIFT_LAST
+            return "shifted" if early or (self.name == "pkhtb" and place == 1) else "beside_shift"
+        if self.name == "usada8" and is_last:
+            return "accumulator"
+        return CLASSES[class_name].operand
+
+    def _multiplied(self) -> tuple[list[Source], list[str]]:
+        registers = self.registers
+        if self.name in mnemonics.LONG_MULTIPLIES:
+            results, factors, added = registers[:2], registers[2:], registers[:2]
+            if self.name not in mnemonics.LONG_ACCUMULATE:
+                added = ()
+        elif self.reads_first:  # muls r0, r1
+            results, factors, added = registers[:1], registers, ()
+        else:
+            results, factors, added = registers[:1], registers[1:3], registers[3:]
+        sources = [Source(register, "multiplicand") for register in factors]
+        sources += [Source(register, "accumulator") for register in added]
+        return sources, list(results)
+
+    def _moved_in_pairs(self) -> tuple[list[Source], list[str]]:
+        to_fp = is_fp(self.registers[0])
+        role: Role = "to_fp" if to_fp else "to_core"
+        split = sum(is_fp(register) == to_fp for register in self.registers)
+        return [Source(register, role) for register in self.registers[split:]], list(
+            self.registers[:split]
+        )
+
+    def memory(self, timing: Timing) -> Memory | None:
+        """The access, if there is one."""
+        if timing.unit not in ("load", "store"):
+            return None
+        moved = [single for register in self.registers for single in _expand(register)]
+        words = len(moved) - (self.name.startswith("strex"))
+        displacement = None if self.index else self.displacement
+        return Memory(timing.unit == "load", self.base, displacement, max(words, 1))
 
 
-def _data_registers(insn: Any) -> list[str]:  # noqa: ANN401
-    return _registers(insn, insn.operands)
+def _flags(name: str, insn: Any, conditional: bool) -> tuple[list[Source], list[str]]:  # noqa: ANN401
+    """Flags read and written."""
+    sources: list[Source] = []
+    if conditional:
+        sources.append(Source(FLAGS, "predicate"))
+    if name in mnemonics.READ_CARRY or name.startswith("vsel"):
+        sources.append(Source(FLAGS, "flags"))
+    if name == "sel":
+        sources.append(Source(GE_FLAGS, "flags"))
+    if name in mnemonics.SET_GE:
+        return sources, [GE_FLAGS]
+    if name.startswith("vcmp"):
+        return sources, [_FP_FLAGS]
+    if name == "vmrs":
+        sources.append(Source(_FP_FLAGS, "to_core"))
+    return sources, [FLAGS] if insn.update_flags else []
 
 
-def _special_needs(name: str, class_name: str, insn: Any) -> dict[str, Source]:  # noqa: ANN401
-    """Operands that are wanted at another time than the class's others."""
-    registers = _registers(insn, insn.operands)
-    need = tables.NEED_ACCUMULATOR
-    if class_name == "multiply" and name in _LONG_ACCUMULATE:
-        return {register: Source(register, need) for register in registers[:2]}
-    if class_name == "multiply" and len(registers) == 4 and not name.endswith("ll"):
-        accumulator = registers[3]
-        if accumulator in registers[1:3]:
-            return {}
-        return {accumulator: Source(accumulator, need)}
-    if class_name == "fp_fma":
-        role: Literal["fma_accumulator", "mla_accumulator"] = "fma_accumulator"
-        return {registers[0]: Source(registers[0], tables.NEED_FMA_ACCUMULATOR, role=role)}
-    if class_name == "fp_mla":
-        role = "mla_accumulator"
-        return {registers[0]: Source(registers[0], tables.NEED_MLA_ACCUMULATOR, role=role)}
-    if class_name in ("alu_inline_shift", "compare_shift", "shift"):
-        shifted = registers[-1] if class_name != "shift" else registers[min(1, len(registers) - 1)]
-        if len(registers) == 1 or class_name != "shift":
-            shifted = registers[-1]
-        return {shifted: Source(shifted, _shift_need(class_name))}
-    if class_name == "bitfield":
-        # Only what is shifted or extracted is wanted early.
-        others = registers[1:-1] if name not in ("ubfx", "sbfx") else []
-        if name in ("bfi", "bfc"):
-            others = registers[:1]
-        return {register: Source(register, 0) for register in others if register != registers[-1]}
-    return {}
-
-
-def _shift_need(class_name: str) -> int:
-    # A plain shift may also run in the late shifter; only inline ones need EX1.
-    return 0 if class_name == "shift" else tables.NEED_SHIFT
-
-
-def _branch(name: str, insn: Any, written: list[str]) -> tuple[BranchKind, int | None]:  # noqa: ANN401
-    immediate = next((op.imm for op in insn.operands if op.type == cs_arm.ARM_OP_IMM), None)
-    target = immediate & 0xFFFF_FFFF if immediate is not None else None
+def _branch(name: str, operands: _Operands, conditional: bool, results: list[str]) -> BranchKind:
     match name:
         case "b":
-            always = insn.cc in (cs_arm.ARM_CC_AL, cs_arm.ARM_CC_INVALID)
-            return ("direct" if always else "conditional"), target
+            return "conditional" if conditional else "direct"
         case "cbz" | "cbnz":
-            return "conditional", target
-        case "bl":
-            return "call", target
-        case "blx":
-            return "call", None
+            return "conditional"
+        case "bl" | "blx":
+            return "call"
         case "bx":
-            return ("return" if _first(insn) == "lr" else "indirect"), None
+            return "return" if operands.registers[:1] == ("lr",) else "indirect"
         case "tbb" | "tbh":
-            return "indirect", None
-    if "pc" in written:
-        is_pop = name.startswith(("pop", "ldm"))
-        return ("return" if is_pop else "indirect"), None
-    return "none", None
+            return "indirect"
+    if "pc" in results:
+        returns = name.startswith(("pop", "ldm")) or (name == "ldr" and operands.base == "sp")
+        return "return" if returns else "indirect"
+    return "none"
 
 
-def _memory(name: str, class_name: str, insn: Any, operand: Any) -> Memory | None:  # noqa: ANN401
-    timing = CLASSES[class_name]
-    if timing.unit not in ("load", "store"):
-        return None
-    is_load = timing.unit == "load"
-    if operand is None:
-        registers = _registers(insn, insn.operands)
-        stack = name.startswith(("push", "pop", "vpush", "vpop"))
-        base = "sp" if stack else registers[0]
-        listed = registers if stack else registers[1:]
-        words = sum(2 if register.startswith("d") else 1 for register in listed)
-        return Memory(is_load, base, 0, max(words, 1))
-    base = insn.reg_name(operand.mem.base) if operand.mem.base else ""
-    displacement = None if operand.mem.index else operand.mem.disp
-    words = 2 if class_name in ("load_double", "fp_load_double", "fp_store_double") else 1
-    if name == "strd":
-        words = 2
-    return Memory(is_load, base, displacement, words)
-
-
-def _decode_one(insn: Any, predicate: str) -> Instruction:  # noqa: ANN401
-    name = insn.insn_name() or insn.mnemonic
-    class_name = _classify(name, insn)
-    timing = CLASSES[class_name]
-    operand = next((op for op in insn.operands if op.type == cs_arm.ARM_OP_MEM), None)
-    _, written_ids = insn.regs_access()
-    written = [insn.reg_name(register) for register in written_ids]
-    memory = _memory(name, class_name, insn, operand)
-    sources = list(_sources(name, class_name, insn, operand))
-    branch, target = _branch(name, insn, written)
-    conditional = insn.cc not in (cs_arm.ARM_CC_AL, cs_arm.ARM_CC_INVALID)
-    if (conditional and branch == "none" and class_name != "it") or name in ("adc", "sbc", "rrx"):
-        sources.append(Source(FLAGS, 0))
-    results = [r for r in written if r not in ("pc", "cpsr", "itstate", "fpscr", "apsr")]
-    if insn.update_flags or name in _COMPARES:
-        results.append(FLAGS)
-    early = tuple(
-        register
-        for register in results
-        if memory is not None
-        and register == memory.base
-        and memory.base != ""
-        and (insn.writeback or name.startswith(("push", "pop", "vpush", "vpop", "ldm", "stm")))
+def _form_of(insn: Any, condition: int, address: int) -> _Form:  # noqa: ANN401
+    name = str(insn.insn_name() or insn.mnemonic)
+    name = _RENAMED.get(name, name)
+    if insn.mnemonic.startswith("nop"):
+        name = "nop"
+    operands = _Operands(insn, name)
+    class_name = "nop" if name == "nop" else class_of(
+        name, operands.registers, shifts=operands.shifts, rotated=_is_rotated_constant(insn.bytes)
     )
-    cycles = timing.cycles
-    if memory is not None and timing.alone:
-        cycles = max(cycles, (memory.words + 1) // 2)
-    shifted = class_name in ("alu_inline_shift", "compare_shift") or _is_shifted_constant(insn)
-    return Instruction(
-        address=insn.address,
-        size_bytes=insn.size,
+    timing = CLASSES[class_name]
+    conditional = insn.cc not in (cs_arm.ARM_CC_AL, cs_arm.ARM_CC_INVALID) and class_name != "it"
+    sources, results = operands.sources_and_results(class_name)
+    branch = _branch(name, operands, conditional, results)
+    flags_read, flags_written = _flags(name, insn, conditional and branch != "conditional")
+    memory = operands.memory(timing)
+    if operands.base and operands.base != "pc":
+        sources.append(Source(operands.base, "address"))
+    if operands.index:
+        sources.append(Source(operands.index, "index"))
+    written_back = (operands.base,) if operands.writes_back and operands.base else ()
+    if name in ("bl", "blx"):
+        results.append("lr")
+    expanded = [single for register in results for single in _expand(register)]
+    return _Form(
+        name=name,
         text=f"{insn.mnemonic} {insn.op_str}".strip(),
         class_name=class_name,
         timing=timing,
-        sources=tuple(sources),
-        results=tuple(r for r in results if r not in early),
-        early_results=early,
-        issue_cycles=cycles,
-        operand2="shifted" if shifted else "shift" if class_name == "shift" else "plain",
+        sources=_unique(sources + flags_read),
+        results=tuple(r for r in dict.fromkeys(expanded + flags_written) if r not in _IGNORED or r == _FP_FLAGS and name.startswith("vcmp")),
+        early_results=written_back,
+        issue_cycles=_issue_cycles(timing, memory),
         branch=branch,
-        target=target,
-        predicate=predicate,
+        offset=operands.immediate - address if name in _RELATIVE and operands.immediate is not None else None,
+        predicate=0 if condition == _ALWAYS else (condition & 0xE) + 1,
         memory=memory,
     )
+
+
+def _issue_cycles(timing: Timing, memory: Memory | None) -> int:
+    if memory is not None and timing.alone:
+        return max(timing.cycles, (memory.words + 1) // 2)
+    return timing.cycles
+
+
+def _unique(sources: list[Source]) -> tuple[Source, ...]:
+    expanded = [Source(r, source.role) for source in sources for r in _expand(source.register)]
+    return tuple(source for source in dict.fromkeys(expanded) if source.register != "pc")
+
+
+@lru_cache(maxsize=65536)
+def _form(code: bytes, condition: int) -> _Form | None:
+    """Disassemble one instruction, at address 0; None if Capstone can't."""
+    prefix = b"" if condition == _ALWAYS else bytes([0x08 | condition << 4 & 0xF0, 0xBF])
+    found = list(_disassembler().disasm(prefix + code, 0))
+    expected = 1 + bool(prefix)
+    if len(found) != expected:
+        return None
+    return _form_of(found[-1], condition, 0)
+
+
+def _conditions(first_halfword: int) -> list[int]:
+    """The conditions of the instructions in the IT block that this instruction starts."""
+    base, mask = first_halfword >> 4 & 0xF, first_halfword & 0xF
+    length = 4 - (mask & -mask).bit_length() + 1
+    following = [base & 0xE | mask >> 4 - place & 1 for place in range(1, length)]
+    return [base, *following]
+
+
+_UNKNOWN: Final = _Form(
+    "", "(unknown)", "system", CLASSES["system"], (), (), (), CLASSES["system"].cycles, "none",
+    None, 0, None,
+)  # fmt: skip
+
+
+def _place(form: _Form, address: int, code: bytes) -> Instruction:
+    memory, text, target = form.memory, form.text, None
+    if form.offset is not None:
+        target = address + form.offset & 0xFFFF_FFFF
+        text = f"{text.rpartition('#')[0]}{target:#x}"
+    if memory is not None and memory.base == "pc" and memory.displacement is not None:
+        literal = (address + 4 & ~3) + memory.displacement
+        memory = Memory(memory.is_load, "pc", literal, memory.words)
+    return Instruction(
+        address, len(code), text, form.class_name, form.timing, form.sources, form.results,
+        form.early_results, form.issue_cycles, form.branch, target, form.predicate, memory,
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=16384)
 def decode(code: bytes, address: int) -> tuple[Instruction, ...]:
     """Decode straight-line Thumb code. What Capstone can't read counts as a system instruction."""
     decoded = []
-    for insn in _disassembler().disasm(code, address):
-        conditional = insn.cc not in (cs_arm.ARM_CC_AL, cs_arm.ARM_CC_INVALID)
-        decoded.append(_decode_one(insn, str(insn.cc) if conditional else ""))
+    conditions: list[int] = []
+    offset = 0
+    while offset + 2 <= len(code):
+        first = int.from_bytes(code[offset : offset + 2], "little")
+        size = 4 if first >> 11 >= 0x1D else 2
+        encoding = bytes(code[offset : offset + size])
+        form = _form(encoding, conditions.pop(0) if conditions else _ALWAYS) or _UNKNOWN
+        if form.class_name == "it":
+            conditions = _conditions(first)
+        decoded.append(_place(form, address + offset, encoding))
+        offset += size
     return tuple(decoded)

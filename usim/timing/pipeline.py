@@ -1,9 +1,10 @@
 """The issue model of the Cortex-M7: two instructions a cycle, in order, as far as operands and units allow.
 
-`issue` takes a straight run of instructions and the state that the code before it left behind, and gives
-the cycles between the two plus the state that crosses to what follows. It is a function of exactly these:
-the same state and code always cost the same, whatever was seen before. States are small and compare
-equal when nothing that follows could tell them apart, so that a program visits few of them.
+`issue` takes a straight run of instructions and the state that the code before it left behind, and
+gives the cycles between the two plus the state that crosses to what follows. It is a function of
+exactly these: the same state and code always cost the same, whatever was seen before. States are
+small and compare equal when nothing that follows could tell them apart, so that a program visits few
+of them.
 
 Memory is not here: every access counts as a hit in a tightly coupled memory.
 """
@@ -11,43 +12,68 @@ Memory is not here: every access counts as a hit in a tightly coupled memory.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
-from usim.timing.decode import FLAGS, Instruction, Source
-from usim.timing.tables import DEFAULT_PARAMETERS, Parameters
+from usim.timing.decode import FLAGS, Instruction, Memory, Source
+from usim.timing.tables import DEFAULT_PARAMETERS, EXTRA, NEEDS, Kind, Parameters, Role
 
 StallReason = Literal[
-    "", "pairs", "operand", "unit", "alone", "fetch", "fp after mac", "flags", "branch target"
-]
-_EARLY_RESULT_LATENCY: Final = 0
-_MAC_CLASSES: Final = frozenset({"fp_fma", "fp_mla"})
-_BLOCKED_AFTER_MAC: Final = frozenset({"fp_add", "fp_load_double", "fp_store_double"})
-_FP_BLOCKING: Final = frozenset({"fp_divide", "fp_sqrt"})
-# A store's and a MAC's ports are one: no MAC beside a store (tables.py, [J]).
-_CONFLICTING_UNITS: Final = (frozenset({"mac", "store"}),)
+    "", "pairs", "operand", "flags", "unit", "alone", "fetch", "fp after mac", "stored just before"
+]  # fmt: skip
+MacPlace = Literal["", "first", "next"]
 _INFINITE_PAST: Final = -99
+_MACS: Final = frozenset({"fp_fma", "fp_mla"})
+# Pairs of units that one cycle can't hold. Two loads can, if their banks differ.
+_EXCLUSIVE: Final = frozenset(
+    {("mac", "mac"), ("store", "store"), ("fp", "fp"), ("branch", "branch"), ("mac", "store"),
+     ("store", "mac")}
+)  # fmt: skip
+_KINDS: Final = tuple(dict.fromkeys(kind for kind, _ in EXTRA)) + ("alu", "flags", "fp_mac")
+_DELAYS: Final[dict[tuple[str, str], int]] = {
+    (kind, role): EXTRA.get((kind, role), 0) - need  # type: ignore[call-overload]
+    for kind in (*_KINDS, "narrow_load")
+    for role, need in NEEDS.items()
+}
+_FP_KINDS: Final = frozenset({"fp", "fp_load", "fp_mac"})
+_FP_ROLES: Final = frozenset(
+    {"fp", "fp_store", "fma_accumulator", "mla_accumulator", "to_core", "fp_copy"}
+)
+_FLAG_KINDS: Final = frozenset({"flags", "late_flags"})
+_FLAG_ROLES: Final = frozenset({"flags", "predicate"})
+
+
+def _roles_of(kind: str) -> frozenset[str]:
+    if kind in _FP_KINDS:
+        return _FP_ROLES
+    return _FLAG_ROLES if kind in _FLAG_KINDS else frozenset(NEEDS) - _FP_ROLES - _FLAG_ROLES
+
+
+# The longest that any consumer waits.
+_LONGEST: Final = {
+    kind: max(_DELAYS[kind, role] for role in _roles_of(kind)) for kind in (*_KINDS, "narrow_load")
+}
+_PREDICATE_PENALTY: Final = 2
 
 
 class Pending(NamedTuple):
-    """A result on its way: it can be used by a need-0 consumer from `cycle` on."""
+    """A result on its way: the late ALU can use it from `cycle` on."""
 
-    register: str
     cycle: int
-    extra_to_address: int
-    kind: str  # "fp", "mac" (an FP one), "" for everything else
-    predicate: str
+    kind: Kind
+    predicate: int = 0
+    capped_at: int = 0  # of a predicated result: when everything can use it
 
 
 class Older(NamedTuple):
     """What the instruction in the older slot of the boundary's cycle leaves to its partner."""
 
-    unit: str
-    operand2: str
-    class_name: str
-    bank_base: str  # of a load: base register and word displacement, to compare banks
-    bank_word: int | None
-    is_taken_branch: bool
+    unit: str = ""
+    shifter: str = ""
+    mac_port: bool = False
+    mac: MacPlace = ""  # "first": no MAC shortly before it
+    bank_base: str = ""  # of a load: base register and word displacement, to compare banks
+    bank: int | None = None
+    is_taken_branch: bool = False
 
 
 class State(NamedTuple):
@@ -57,15 +83,19 @@ class State(NamedTuple):
     """
 
     older: Older | None = None
-    pending: tuple[Pending, ...] = ()
-    flags_age: int = 4  # cycles since the flags were set, at most early_flags_age + 1
-    fp_free: int = 0  # the FP unit is busy until this cycle
-    mac_block: int = 0  # vadd and friends must wait until this cycle
-    fetch_lead: int = 4  # 8-byte fetches that are ahead of issue
+    pending: tuple[tuple[str, Pending], ...] = ()
+    stores: tuple[tuple[str, int, int], ...] = ()  # (base, displacement, loads wait until)
+    flags_age: int = 3  # cycles since the flags were set, at most early_flags_age
+    busy: int = 0  # nothing but a partner issues before this cycle
+    mac_block: int = 0  # what waits for MACs does so until this cycle
+    mla_block: int = 0  # an fma waits until this cycle
+    fetch_lead: int = 4  # cycles by which fetches are ahead of issue
     jumped: bool = False  # the boundary was a taken branch
 
 
 NEUTRAL: Final = State()
+# After a misprediction, an exception: nothing is pending and nothing is fetched.
+RESTARTED: Final = State(fetch_lead=0, jumped=True)
 
 
 class Slot(NamedTuple):
@@ -84,6 +114,8 @@ class Issued(NamedTuple):
     cycles: int
     state: State
     slots: tuple[Slot, ...]
+    # Cycles from the last setting of the flags to the last instruction, if that is a branch.
+    flags_to_branch: int = 0
 
 
 class _Machine:
@@ -94,209 +126,235 @@ class _Machine:
         self.older = state.older
         # The next instruction goes at the earliest into this cycle.
         self.cycle = 0
-        self.pending = {item.register: item for item in state.pending}
+        self.pending: dict[str, Pending] = dict(state.pending)
+        self.stores = {(base, displacement): until for base, displacement, until in state.stores}
         self.flags_set_at = -state.flags_age
-        self.fp_free = state.fp_free
+        self.flags_to_branch = 0
+        self.busy = state.busy
         self.mac_block = state.mac_block
-        self.fetched_window: int | None = None
-        self.window_ready_at = -state.fetch_lead
+        self.mla_block = state.mla_block
+        self.window: int | None = None
+        self.fetched_at = -state.fetch_lead
         self.jumped = state.jumped
         self.slots: list[Slot] = []
 
     # Operands.
 
-    def _ready_for(self, source: Source, instruction: Instruction) -> int:
-        """The first cycle in which `instruction` can be issued as far as this operand goes."""
+    def _ready_for(self, source: Source, predicate: int, role: Role | None = None) -> int:
+        """The first cycle in which this operand is there."""
         item = self.pending.get(source.register)
         if item is None:
             return _INFINITE_PAST
-        at = item.cycle - source.need
-        if source.is_address:
-            at += item.extra_to_address
-        if item.kind == "fp" and source.role != "plain":
-            at = item.cycle - (0 if source.role == "fma_accumulator" else 1)
-        if item.kind == "load" and source.role == "fma_accumulator":
-            at = item.cycle + 2
-        if item.predicate and item.predicate != instruction.predicate:
-            at += 1
+        role = role or source.role
+        at = item.cycle + _DELAYS[item.kind, role]
+        if item.predicate and item.predicate != predicate:
+            penalty = _PREDICATE_PENALTY if role == "beside_shift" else 1
+            at = max(at, min(at + penalty, item.capped_at))
         return at
 
     def _operands_at(self, instruction: Instruction) -> tuple[int, StallReason]:
         latest, reason = _INFINITE_PAST, ""
         for source in instruction.sources:
-            at = self._ready_for(source, instruction)
+            at = self._ready_for(source, instruction.predicate)
             if at > latest:
                 latest, reason = at, "flags" if source.register == FLAGS else "operand"
-        if instruction.class_name in _BLOCKED_AFTER_MAC and self.mac_block > latest:
+        timing, memory = instruction.timing, instruction.memory
+        if timing.waits_for_mac and self.mac_block > latest:
             latest, reason = self.mac_block, "fp after mac"
-        if instruction.timing.unit == "fp" and self.fp_free > latest:
-            latest, reason = self.fp_free, "unit"
+        if instruction.class_name == "fp_fma" and self.mla_block > latest:
+            latest, reason = self.mla_block, "fp after mac"
+        if self.stores and memory is not None and memory.is_load:
+            at = self._stored_until(memory)
+            if at > latest:
+                latest, reason = at, "stored just before"
         return latest, reason  # type: ignore[return-value]
 
-    def _goes_early(self, instruction: Instruction, cycle: int, *, younger: bool) -> bool:
-        """Whether it executes in EX1, so that its partner can use the result in the same cycle."""
-        timing = instruction.timing
-        if not timing.early or instruction.operand2 == "shifted" or instruction.predicate:
+    def _stored_until(self, memory: Memory) -> int:
+        if memory.displacement is None:
+            return _INFINITE_PAST
+        words = range(memory.displacement, memory.displacement + 4 * memory.words, 4)
+        return max(self.stores.get((memory.base, word), _INFINITE_PAST) for word in words)
+
+    def _goes_early(self, instruction: Instruction, cycle: int, older: Older | None) -> bool:
+        """Whether it executes in EX1, so that its result is there a cycle earlier."""
+        early = instruction.timing.early
+        if not early or instruction.predicate:
             return False
-        if younger and instruction.class_name != "shift":
+        if older is not None and (early == "arithmetic" or older.shifter == "taken"):
             return False
+        role: Role = "early" if early == "arithmetic" else "early_shift"
         for source in instruction.sources:
-            item = self.pending.get(source.register)
-            if item is not None and item.cycle + 1 > cycle:
+            if self._ready_for(source, 0, role) > cycle:
                 return False
         return True
 
-    # Units.
+    # Pairs.
 
     def _pairs(self, instruction: Instruction) -> bool:
         """Whether it can go beside `self.older` in the same cycle, operands aside."""
-        older = self.older
-        if older is None or instruction.timing.alone or instruction.timing.older_only:
+        older, timing = self.older, instruction.timing
+        if older is None or timing.alone or timing.older_only:
+            return False
+        if (older.unit, timing.unit) in _EXCLUSIVE:
+            return False
+        if timing.shifter == "taken" and older.shifter:
             return False
         if older.is_taken_branch and not self.parameters.branch_pairs_with_target:
             return False
-        unit = instruction.timing.unit
-        if unit == older.unit and unit in ("mac", "store", "fp", "simd", "branch", "shift"):
-            return False
-        if unit == older.unit == "load" and self._banks_conflict(instruction, older):
-            return False
-        if frozenset({unit, older.unit}) in _CONFLICTING_UNITS:
-            return False
-        if older.operand2 in ("shifted", "shift") and instruction.operand2 == "shifted":
-            return False
-        return not (older.class_name == "bitfield" and instruction.operand2 == "shifted")
+        if self.mac_block > self.cycle:
+            # MACs one after the other leave no port to loads, stores and moves: but the first does.
+            if timing.mac_port and older.mac != "first":
+                return False
+            if older.mac_port and instruction.class_name in _MACS:
+                return False
+        return not (older.unit == timing.unit == "load" and self._banks_conflict(instruction))
 
-    def _banks_conflict(self, instruction: Instruction, older: Older) -> bool:
-        memory = instruction.memory
-        if memory is None or memory.displacement is None or older.bank_word is None:
+    def _banks_conflict(self, instruction: Instruction) -> bool:
+        memory, older = instruction.memory, self.older
+        if memory is None or memory.displacement is None or older is None or older.bank is None:
             return self.parameters.unknown_banks_conflict
         if memory.base != older.bank_base:
             return self.parameters.unknown_banks_conflict
-        return (memory.displacement >> 2) % 2 == older.bank_word % 2
+        return (memory.displacement >> 2) % 2 == older.bank
 
     # Fetch.
 
-    def _fetched_at(self, instruction: Instruction) -> int:
-        """The cycle in which its last halfword has been fetched."""
+    def _fetch(self, instruction: Instruction) -> int:
+        """The cycle in which its last halfword has been fetched: a window of 8 bytes a cycle."""
         size = self.parameters.fetch_bytes
-        first, last = instruction.address // size, (instruction.end - 1) // size
-        if self.fetched_window is None:
-            # A jump starts a new fetch; straight code may go on in the window it was in.
+        last = (instruction.end - 1) // size
+        if self.window is None:
+            first = instruction.address // size
+            # A jump starts a new window; straight code may go on in the one it was in.
             inside = instruction.address % size != 0 and not self.jumped
-            self.fetched_window = first if inside else first - 1
-        while self.fetched_window < last:
-            self.fetched_window += 1
-            ahead_limit = self.cycle - self.parameters.fetch_queue
-            self.window_ready_at = max(self.window_ready_at + 1, ahead_limit)
-        return self.window_ready_at
+            self.window = first if inside else first - 1
+        while self.window < last:
+            self.window += 1
+            limit = self.cycle - self.parameters.fetch_queue
+            self.fetched_at = max(self.fetched_at, limit) + 1
+        return self.fetched_at
 
     # Issue.
 
     def issue(self, instruction: Instruction) -> None:
-        operands_at, reason = self._operands_at(instruction)
-        fetched_at = self._fetched_at(instruction)
-        if fetched_at > operands_at:
-            operands_at, reason = fetched_at, "fetch"
-        cycle, younger = self.cycle, False
-        if self.older is not None:
-            if operands_at <= cycle and self._pairs(instruction):
-                younger, reason = True, "pairs"
-            else:
-                if operands_at <= cycle:
-                    reason = "alone" if instruction.timing.alone else "unit"
-                cycle += 1
-        start = cycle if younger else max(cycle, operands_at)
-        stall = start - cycle
-        if stall == 0 and not younger and operands_at < cycle and reason in ("operand", "fetch"):
-            reason = ""
-        if not younger and self.older is None and stall == 0:
-            reason = ""
-        self.slots.append(Slot(instruction, start, younger, stall, reason))
-        self._retire(instruction, start, younger=younger)
-
-    def _retire(self, instruction: Instruction, start: int, *, younger: bool) -> None:
-        timing = instruction.timing
-        early = self._goes_early(instruction, start, younger=younger)
-        last = start + instruction.issue_cycles - 1
-        latency = _EARLY_RESULT_LATENCY if early else timing.latency
-        for number, register in enumerate(instruction.results):
-            self._publish(instruction, register, start, last, latency, number)
-        for register in instruction.early_results:
-            self.pending[register] = Pending(register, start, 0, "", "")
-        if timing.unit == "fp":
-            if instruction.class_name in _FP_BLOCKING:
-                self.fp_free = start + timing.latency
-            if instruction.class_name in _MAC_CLASSES:
-                self.mac_block = start + self.parameters.fp_after_mac
-        if timing.alone or younger:
-            self.cycle, self.older = last + 1, None
-        else:
-            self.cycle, self.older = start, _as_older(instruction)
-
-    def _publish(  # noqa: PLR0913
-        self,
-        instruction: Instruction,
-        register: str,
-        start: int,
-        last: int,
-        latency: int,
-        number: int,
-    ) -> None:
-        if register == FLAGS:
-            self.flags_set_at = start
-            self.pending[FLAGS] = Pending(FLAGS, start + 1, 0, "", "")
+        """Issue one instruction, as early as it goes."""
+        ready, reason = self._operands_at(instruction)
+        fetched = self._fetch(instruction)
+        if fetched > ready:
+            ready, reason = fetched, "fetch"
+        older = self.older
+        if older is not None and ready <= self.cycle and self._pairs(instruction):
+            self.slots.append(Slot(instruction, self.cycle, True, 0, "pairs"))
+            self._retire(instruction, self.cycle, older)
             return
-        at = start + latency
-        kind = ""
-        if instruction.class_name in ("fp_add",):
-            kind = "fp"
-        elif instruction.class_name == "fp_load":
-            kind = "load"
-        if instruction.class_name == "load_multiple":
-            at = start + number // 2 + latency - 1
-        elif instruction.class_name == "divide":
-            at = last + 1
-        self.pending[register] = Pending(
-            register, at, instruction.timing.to_address, kind, instruction.predicate
-        )
+        free = self.cycle if older is None else self.cycle + 1
+        if older is not None and ready < free:
+            reason = "alone" if instruction.timing.alone else "unit"
+        if self.busy > max(free, ready):
+            ready, reason = self.busy, "unit"
+        start = max(free, ready)
+        if older is None and start == free:
+            reason = ""
+        self.slots.append(Slot(instruction, start, False, start - free, reason))
+        self._retire(instruction, start, None)
+
+    def _retire(self, instruction: Instruction, start: int, older: Older | None) -> None:
+        timing = instruction.timing
+        early = self._goes_early(instruction, start, older)
+        end = start + instruction.issue_cycles
+        if timing.unit == "branch":
+            self.flags_to_branch = start - self.flags_set_at
+        self._publish(instruction, start, early=early)
+        mac = self._note_units(instruction, start)
+        if timing.alone or older is not None:
+            self.cycle, self.older = end if timing.alone else start + 1, None
+        else:
+            self.cycle, self.older = start, _as_older(instruction, mac)
+
+    def _note_units(self, instruction: Instruction, start: int) -> MacPlace:
+        """Remember what it keeps busy; say whether it is a MAC, and the first after a while."""
+        timing, memory = instruction.timing, instruction.memory
+        if timing.unit == "fp" and not timing.alone and instruction.issue_cycles > 1:
+            self.busy = start + instruction.issue_cycles
+        if memory is not None and not memory.is_load and memory.displacement is not None:
+            for word in range(memory.words):
+                until = start + self.parameters.store_to_load
+                self.stores[memory.base, memory.displacement + 4 * word] = until
+        if instruction.class_name not in _MACS:
+            return ""
+        first = self.mac_block <= start
+        self.mac_block = start + 1 + self.parameters.blocked_after_mac
+        if instruction.class_name == "fp_mla":
+            self.mla_block = start + 2
+        return "first" if first else "next"
+
+    def _publish(self, instruction: Instruction, start: int, *, early: bool) -> None:
+        timing = instruction.timing
+        at = start + instruction.issue_cycles - 1 + timing.latency
+        if timing.unit == "fp":
+            at = start + timing.latency
+        kind: Kind = timing.kind
+        if early:
+            at, kind = start, "early"
+        cap = start + self.parameters.predicate_latency if instruction.predicate else 0
+        step = instruction.class_name in ("load_multiple", "fp_load_multiple")
+        for number, register in enumerate(instruction.results):
+            if register == FLAGS:
+                self._set_flags(instruction, start)
+                continue
+            when = start + number // 2 + timing.latency if step else at
+            self.pending[register] = Pending(when, kind, instruction.predicate, cap)
+            self._forget_stores(register)
+        for register in instruction.early_results:
+            self.pending[register] = Pending(start, "writeback")
+            self._forget_stores(register)
+        if instruction.class_name == "branch" and instruction.text.startswith("cb"):
+            self.flags_set_at = start  # CBZ compares when it issues
+
+    def _set_flags(self, instruction: Instruction, start: int) -> None:
+        self.flags_set_at = start
+        kind: Kind = "late_flags" if instruction.class_name == "alu_inline_shift" else "flags"
+        self.pending[FLAGS] = Pending(start + 1, kind)
+
+    def _forget_stores(self, base: str) -> None:
+        """Addresses relative to a register that changes say nothing any more."""
+        if self.stores:
+            self.stores = {at: until for at, until in self.stores.items() if at[0] != base}
 
     def boundary(self, *, jumps: bool) -> tuple[int, State]:
         """Cycles so far, and the state that crosses."""
-        now = self.cycle
-        older = self.older
+        now, older = self.cycle, self.older
         if older is not None and jumps:
             older = older._replace(is_taken_branch=True)
-        reach = 3  # the largest `need` below 0 and above it both lie within this
-        pending = tuple(
-            sorted(
-                item._replace(cycle=item.cycle - now)
-                for item in self.pending.values()
-                if item.cycle - now + item.extra_to_address + int(bool(item.predicate)) > -reach
-            )
-        )
-        age_limit = self.parameters.early_flags_age + 1
         return now, State(
             older=older,
-            pending=pending,
-            flags_age=min(now - self.flags_set_at, age_limit),
-            fp_free=max(self.fp_free - now, 0),
+            pending=tuple(sorted(self._still_pending(now))),
+            stores=tuple(sorted((*at, t - now) for at, t in self.stores.items() if t > now)),
+            flags_age=min(now - self.flags_set_at, self.parameters.early_flags_age),
+            busy=max(self.busy - now, 0),
             mac_block=max(self.mac_block - now, 0),
-            fetch_lead=min(max(now - self.window_ready_at, 0), self.parameters.fetch_queue),
+            mla_block=max(self.mla_block - now, 0),
+            fetch_lead=min(max(now - self.fetched_at, 0), self.parameters.fetch_queue),
             jumped=jumps,
         )
 
+    def _still_pending(self, now: int) -> list[tuple[str, Pending]]:
+        found = []
+        for register, item in self.pending.items():
+            penalty = _PREDICATE_PENALTY if item.predicate else 0
+            if item.cycle + _LONGEST[item.kind] + penalty > now:
+                cap = item.capped_at - now if item.predicate else 0
+                moved = Pending(item.cycle - now, item.kind, item.predicate, cap)
+                found.append((register, moved))
+        return found
 
-def _as_older(instruction: Instruction) -> Older:
-    memory = instruction.memory
-    word = memory.displacement >> 2 if memory and memory.displacement is not None else None
-    return Older(
-        instruction.timing.unit,
-        instruction.operand2,
-        instruction.class_name,
-        memory.base if memory else "",
-        word,
-        is_taken_branch=False,
-    )
+
+def _as_older(instruction: Instruction, mac: MacPlace) -> Older:
+    timing, memory = instruction.timing, instruction.memory
+    older = Older(timing.unit, timing.shifter, timing.mac_port, mac)
+    if timing.unit == "load" and memory is not None and memory.displacement is not None:
+        return older._replace(bank_base=memory.base, bank=(memory.displacement >> 2) % 2)
+    return older
 
 
 def issue(
@@ -311,7 +369,7 @@ def issue(
     for instruction in instructions:
         machine.issue(instruction)
     cycles, after = machine.boundary(jumps=jumps)
-    return Issued(cycles, after, tuple(machine.slots))
+    return Issued(cycles, after, tuple(machine.slots), machine.flags_to_branch)
 
 
 def steady_state(

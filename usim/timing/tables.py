@@ -17,7 +17,7 @@ from typing import Final, Literal
 
 # How an operand is used. What each needs is in NEEDS.
 Role = Literal[
-    "plain", "early", "address", "index", "shifted", "beside_shift", "reversed", "multiplicand",
+    "plain", "early", "early_shift", "address", "index", "shifted", "beside_shift", "reversed", "multiplicand",
     "accumulator", "store", "flags", "predicate", "to_fp", "fp", "fp_store", "fma_accumulator",
     "mla_accumulator", "to_core", "fp_copy",
 ]  # fmt: skip
@@ -29,7 +29,8 @@ Kind = Literal[
 
 NEEDS: Final[dict[Role, int]] = {
     "plain": 0,  # the late ALU, in EX2
-    "early": -1,  # an ALU operation or a shift that would like to run in EX1 [J]
+    "early": -1,  # an ALU operation that would like to run in EX1 [J]
+    "early_shift": -1,  # a shift that would [J]
     "address": -1,  # [L]
     "index": -1,  # [J] an early ALU's result serves as index a cycle later
     "shifted": -1,  # an inline shift's register, an extracted field [J]
@@ -58,6 +59,7 @@ EXTRA: Final[dict[tuple[Kind, Role], int]] = {
     ("multiply", "address"): 1,  # [L] 4 in all: first bypass is EX4 -> EX1
     ("multiply", "index"): 1,
     ("multiply", "to_fp"): -1,  # [J] 1 from any ALU, the multiplier's too
+    ("writeback", "early"): 1,  # [J]
     ("early", "to_fp"): 1,
     ("writeback", "to_fp"): 1,
     ("reverse", "to_fp"): 1,
