@@ -124,8 +124,12 @@ class EmbeddedDevice(Device):
         """Run until `stop_address`, for `instructions` or so, or to an event, which isn't taken."""
         return self._core().run(stop_address & ~1, instructions)
 
+    def halt(self) -> None:
+        """End the running slice, from within a callback."""
+        self._core().halt()
+
     def take_exception(self, stop: Stop) -> None:
-        """Enter the exception that `stop` calls for, or return from one; LockupError if it can't."""
+        """Enter the exception that `stop` calls for, or return from it; LockupError if it can't."""
         self._exceptions.take(stop)
 
     # The core's own accesses.

@@ -244,6 +244,10 @@ class UnicornEngine:
 
     # Running.
 
+    def halt(self) -> None:
+        """End `run` from within a callback; it says SLEEP."""
+        self._uc.emu_stop()
+
     def run(self, stop_address: int, budget: int) -> Stop:
         """Execute from pc until `stop_address`, `budget` instructions on or so, or an event."""
         self._watch(stop_address)

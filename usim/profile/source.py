@@ -114,7 +114,9 @@ class _LineMaker:
         self._folders = program["include_directory"]
         self._first = 0 if program["version"] >= 5 else 1
         compiled_in = top.attributes.get("DW_AT_comp_dir")
-        self._root = PurePosixPath(compiled_in.value.decode(errors="replace") if compiled_in else "")
+        self._root = PurePosixPath(
+            compiled_in.value.decode(errors="replace") if compiled_in else ""
+        )
         self._known: dict[tuple[int, int], SourceLine | None] = {}
 
     def make(self, file: int, line: int) -> SourceLine | None:

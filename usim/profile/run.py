@@ -1,0 +1,266 @@
+"""Runs a program on the embedded device and records what it did until it ended."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy.typing as npt
+
+from usim.devices.base import CountKind
+from usim.devices.embedded import EmbeddedDevice, Timing
+from usim.devices.unicorn_engine import Stop, StopKind
+from usim.errors import DeviceError, LockupError, ProgramError
+from usim.formatting import format_address
+from usim.platforms import Platform
+from usim.profile import placement
+from usim.profile.program import Program
+from usim.profile.semihosting import BKPT_SEMIHOSTING, Semihosting
+from usim.profile.stack import PaintedStack, StackUse
+from usim.timing.decode import Instruction
+from usim.timing.timer import CycleTimer, TimedBlock
+
+_LOG = logging.getLogger(__name__)
+
+MAX_ARGUMENTS: Final = 4  # those in registers
+_SLICE_INSTRUCTIONS: Final = 20_000_000
+_NOWHERE: Final = 0xFFFF_FFF0
+_BRANCH_TO_ITSELF: Final = b"\xfe\xe7"
+_QUIET: Final = frozenset({StopKind.SVC, StopKind.EXCEPTION_RETURN})
+
+EndReason = Literal[
+    "until", "returned", "exit", "breakpoint", "limit", "endless loop", "asleep"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to run: from the vector table, or `entry` with arguments; and until when."""
+
+    limit: int  # in what the timing counts
+    entry: str | None = None
+    arguments: tuple[int, ...] = ()
+    until: str | None = None
+    timing: Timing = "core"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What ended the run. `value` is the exit code, or r0 of a function that returned."""
+
+    reason: EndReason
+    address: int
+    value: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A finished run: sums, blocks as they were timed, the call tree."""
+
+    program: Program
+    platform: Platform
+    request: Request
+    start: int
+    vector_table: int | None
+    ending: Ending
+    count: CountKind
+    cycles: int
+    instructions: int
+    interruption_cycles: int
+    blocks: tuple[TimedBlock, ...]
+    call_tree: npt.NDArray[Any]
+    stack: StackUse | None
+
+
+def record(
+    program: Program,
+    platform: Platform,
+    request: Request,
+    write: Callable[[bytes], None],
+) -> Recording:
+    """Run a program; its semihosted text goes to `write`. DeviceError if it faults."""
+    placement.check_placement(program, platform)
+    device = EmbeddedDevice(platform, request.timing)
+    device.open()
+    try:
+        return _Run(device, program, request, write).record()
+    finally:
+        device.close()
+
+
+class _Run:
+    """One run, from an open device to a Recording."""
+
+    def __init__(
+        self,
+        device: EmbeddedDevice,
+        program: Program,
+        request: Request,
+        write: Callable[[bytes], None],
+    ) -> None:
+        self._device = device
+        self._program = program
+        self._request = request
+        self._timer: CycleTimer = device.recorder()
+        self._timer.function_at = self._function_start
+        self._timer.on_new_block = self._look_at
+        clock_hz = device.platform.clock_hz
+        self._semihosting = Semihosting(device, write, lambda: self._counted / clock_hz)
+        self._loops_forever_at: int | None = None
+        self._fault: tuple[Stop, int] | None = None
+
+    @property
+    def _counted(self) -> int:
+        if self._request.timing == "count":
+            return self._device.executed_instructions
+        return self._timer.cycles
+
+    def _function_start(self, address: int) -> int:
+        function = self._program.function_at(address)
+        return function.address if function else 0
+
+    def _look_at(self, instructions: Sequence[Instruction]) -> None:
+        """A lone branch to itself ends the run: no interrupt can come here."""
+        first = instructions[0] if instructions else None
+        if first is not None and first.branch == "direct" and first.target == first.address:
+            self._loops_forever_at = first.address
+            self._device.halt()
+
+    def record(self) -> Recording:
+        program, device, request = self._program, self._device, self._request
+        until = program.find_address(request.until) if request.until else None
+        table, returns_to = self._start()
+        start = device.read_register("pc") & ~1
+        stack = PaintedStack(device, program, device.read_register("sp"))
+        ending = self._run(until, returns_to)
+        if ending.reason not in ("until", "exit", "returned"):
+            self._raise_fault()
+        self._timer.finish()
+        return Recording(
+            program=program,
+            platform=device.platform,
+            request=request,
+            start=start,
+            vector_table=table,
+            ending=ending,
+            count=device.capabilities.count,
+            cycles=self._timer.cycles,
+            instructions=device.executed_instructions,
+            interruption_cycles=self._timer.interruption_cycles,
+            blocks=tuple(self._timer.blocks()),
+            call_tree=self._timer.call_tree(),
+            stack=stack.measure(),
+        )
+
+    # The start.
+
+    def _start(self) -> tuple[int | None, int]:
+        """Load, set registers; returns the vector table and where a called function returns to."""
+        program, device, platform = self._program, self._device, self._device.platform
+        entry = self._request.entry
+        if entry is None:
+            table = placement.find_vector_table(program, platform)
+            placement.write_program(device, program, started_up=False)
+            device.boot(table)
+            return table, _NOWHERE
+        function = program.find_address(entry)
+        if program.load_address_of(function) is None:
+            raise ProgramError(
+                f"{entry} is at {format_address(function)}, where {program.file} loads nothing",
+                file=program.file,
+                symbol=entry,
+            )
+        placement.write_program(device, program, started_up=True)
+        try:
+            table = placement.find_vector_table(program, platform)
+            device.boot(table)
+        except ProgramError:
+            table = None
+            device.write_register("sp", placement.default_stack_top(platform))
+        returns_to = placement.unused_address(program, platform)
+        device.write_register("lr", returns_to | 1)
+        device.write_register("pc", function)
+        for number, value in enumerate(self._request.arguments):
+            device.write_register(f"r{number}", value)
+        return table, returns_to
+
+    # The run.
+
+    def _run(self, until: int | None, returns_to: int) -> Ending:
+        if until is not None and until == self._device.read_register("pc") & ~1:
+            return Ending("until", until)
+        while True:
+            left = self._request.limit - self._counted
+            if left <= 0:
+                return Ending("limit", self._device.read_register("pc"))
+            # Less than what is left, for an instruction may take many cycles; the last ones singly.
+            slice_size = min(max(left // 8, 1), _SLICE_INSTRUCTIONS)
+            watched = until if until is not None else returns_to
+            ending = self._handle(self._device.run_slice(watched, slice_size), until, returns_to)
+            if ending is not None:
+                return ending
+
+    def _handle(self, stop: Stop, until: int | None, returns_to: int) -> Ending | None:
+        """What a stop means; None to go on."""
+        if stop.pc == returns_to and stop.kind in (StopKind.REACHED, StopKind.UNDEFINED):
+            return Ending("returned", returns_to, self._device.read_register("r0"))
+        match stop.kind:
+            case StopKind.REACHED:
+                assert until is not None
+                return Ending("until", until)
+            case StopKind.SLICE:
+                return None
+            case StopKind.SLEEP if stop.pc == self._loops_forever_at:
+                return Ending("endless loop", stop.pc)
+            case StopKind.SLEEP:
+                return Ending("asleep", stop.pc)
+            case StopKind.BKPT:
+                return self._break(stop)
+        if stop.kind not in _QUIET and self._fault is None:
+            self._fault = stop, self._device.read_register("lr")
+            self._bytes_at_fault = self._bytes_at(stop.pc)
+        try:
+            self._device.take_exception(stop)
+        except LockupError:
+            self._raise_fault()
+            raise
+        return None
+
+    def _break(self, stop: Stop) -> Ending | None:
+        if self._device.read(stop.pc, 2) != BKPT_SEMIHOSTING:
+            return Ending("breakpoint", stop.pc)
+        exited = self._semihosting.serve(stop.pc)
+        return Ending("exit", stop.pc, exited.code) if exited else None
+
+    # Faults.
+
+    def _bytes_at(self, pc: int) -> str:
+        try:
+            return self._device.read(pc, 4).hex(" ")
+        except DeviceError:
+            return ""
+
+    def _raise_fault(self) -> None:
+        """DeviceError if the program ended in the handler of a fault."""
+        if self._fault is None:
+            return
+        stop, lr = self._fault
+        what = {
+            StopKind.READ: f"a load from {format_address(stop.address)}, where nothing is",
+            StopKind.WRITE: f"a store to {format_address(stop.address)}, where no RAM is",
+            StopKind.FETCH: f"a jump to {format_address(stop.address)}, where no code can be",
+            StopKind.UNDEFINED: f"an undefined instruction ({self._bytes_at_fault})",
+            StopKind.DIVIDE_BY_ZERO: "a division by zero",
+        }.get(stop.kind, stop.kind.name.lower())
+        where = self._program.describe(stop.pc)
+        if stop.kind is StopKind.FETCH:
+            where += f", lr {self._program.describe(lr & ~1)}"
+        raise DeviceError(
+            f"{self._program.file} faulted at {where}: {what}; CFSR "
+            f"{self._device.fault_status:#010x}, after {self._counted:,} "
+            f"{self._device.capabilities.count.unit}",
+            pc=stop.pc,
+            address=stop.address,
+        )
