@@ -15,7 +15,7 @@ from usim import abi
 from usim.calls import BoundCall
 from usim.compiled_model import CompiledModel
 from usim.debug_info import read_signatures
-from usim.devices import Capabilities, make_device
+from usim.devices import Capabilities, Timing, make_device
 from usim.errors import ArgumentError, DeviceError
 from usim.image import read_object
 from usim.loader import LoadedImage
@@ -64,7 +64,9 @@ class Session:
         module.add(a, a, a, 4)        # queued
         print(a.numpy())              # runs the queue, reads
 
-    `platform` is a name or a platform.yaml; `backend` one of usim.devices.BACKENDS. Calls are
+    `platform` is a name or a platform.yaml; `backend` one of usim.devices.BACKENDS.
+    `timing` says what an emulated device counts: "count" instructions, "core" cycles of the issue
+    model as if every access hit, "full" cycles with caches and memories; a board measures. Calls are
     queued and run as one batch when a result is read, on sync(), when the queue (`queue_length`)
     or the args section is full, and at exit; `strict` runs each at once. `timeout_s` limits one
     batch, in seconds of host time.
@@ -76,6 +78,7 @@ class Session:
         *,
         backend: str = "embedded",
         toolchain: str | None = None,
+        timing: Timing = "count",
         strict: bool = False,
         queue_length: int = 32,
         timeout_s: float = 30.0,
@@ -96,7 +99,7 @@ class Session:
         self.strict = strict
         self._queue_length = 1 if strict else queue_length
         self._timeout_s = timeout_s
-        self._device = make_device(backend, self.platform)
+        self._device = make_device(backend, self.platform, timing)
         self._open = self._closed = False
 
     # Life cycle.

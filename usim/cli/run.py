@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +13,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from usim import demo
 from usim.compiled_model import CompiledModel, ModelProfile
-from usim.devices import BACKENDS
+from usim.devices import BACKENDS, Timing
 from usim.errors import ArgumentError
 from usim.models import Model, image_input, load_dataset, load_image
 from usim.report.console import make_console
+from usim.report.json_file import write_json
 from usim.report.run_result import Accuracy, Answer, collect
 from usim.report.run_tables import print_run
 from usim.session import Session
@@ -64,6 +62,12 @@ class _Input:
 @click.option("--labels", type=click.Path(path_type=Path), help="Class names, one a line.")
 @click.option("--backend", type=click.Choice(list(BACKENDS)), default="embedded", show_default=True)
 @click.option("--toolchain", type=click.Choice(list(TOOLCHAINS)), help="Compiler for the device.")
+@click.option(
+    "--timing",
+    type=click.Choice(["count", "core", "full"]),
+    help="Count instructions; or model cycles: of the core, or with caches and memories. "
+    "Default: full, with --dataset core.",
+)
 @click.option("--strict", is_flag=True, help="Run each call at once instead of in batches.")
 @click.option(
     "--timeout", type=click.FloatRange(min=0, min_open=True), default=30.0, show_default=True,
@@ -81,6 +85,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     labels: Path | None,
     backend: str,
     toolchain: str | None,
+    timing: Timing | None,
     strict: bool,
     timeout: float,
     json_file: Path | None,
@@ -95,7 +100,12 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     if limit and not dataset:
         raise click.UsageError("--limit goes with --dataset")
     session = Session(
-        platform, backend=backend, toolchain=toolchain, strict=strict, timeout_s=timeout
+        platform,
+        backend=backend,
+        toolchain=toolchain,
+        timing=timing or ("core" if dataset else "full"),
+        strict=strict,
+        timeout_s=timeout,
     )
     loaded = Model.load(model or demo.MODEL)
     names = _class_names(labels, loaded, is_demo=model is None)
@@ -112,7 +122,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
         result = collect(session, compiled, profile, answers, accuracy)
     print_run(make_console(), result)
     if json_file:
-        _write_json(json_file, result.as_json())
+        write_json(json_file, result.as_json())
 
 
 def _class_names(file: Path | None, model: Model, *, is_demo: bool) -> list[str]:
@@ -190,21 +200,3 @@ def _with_progress(total: int) -> Iterator[int]:
     )
     with Progress(*columns, console=make_console(stderr=True), transient=True) as progress:
         yield from progress.track(range(total), description="images")
-
-
-def _write_json(path: Path, data: dict[str, object]) -> None:
-    """Whole or not at all."""
-    text = json.dumps(data, indent=2) + "\n"
-    temporary = ""
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            temporary = file.name
-            file.write(text)
-        os.chmod(temporary, 0o644)  # noqa: PTH101 - a temporary file is its owner's only
-        os.replace(temporary, path)  # noqa: PTH105
-    except OSError as exc:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
-        raise ArgumentError(f"cannot write {path}: {exc.strerror}") from exc

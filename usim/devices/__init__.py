@@ -5,22 +5,33 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Final
 
-from usim.devices.base import Capabilities, CountKind, Device, Transactions
+from usim.devices.base import Capabilities, CountKind, Device, Timing, Transactions
 from usim.errors import DeviceError
 from usim.platforms import Platform
 
-__all__ = ["BACKENDS", "Capabilities", "CountKind", "Device", "Transactions", "make_device"]
+__all__ = [
+    "BACKENDS",
+    "Capabilities",
+    "CountKind",
+    "Device",
+    "Timing",
+    "Transactions",
+    "make_device",
+]
 
 BACKENDS: Final = {
     "embedded": "usim.devices.embedded:EmbeddedDevice",
 }
 
 
-def make_device(backend: str, platform: Platform) -> Device:
-    """Construct (not open) the device of a backend; DeviceError if there is no such backend."""
+def make_device(backend: str, platform: Platform, timing: Timing = "count") -> Device:
+    """Construct (not open) the device of a backend; DeviceError if there is no such backend.
+
+    `timing` is for devices that model time.
+    """
     if backend not in BACKENDS:
         raise DeviceError(f"no backend {backend!r}; there are: {', '.join(BACKENDS)}")
     module, _, name = BACKENDS[backend].partition(":")
-    device = getattr(import_module(module), name)(platform)
+    device = getattr(import_module(module), name)(platform, timing)
     assert isinstance(device, Device)
     return device

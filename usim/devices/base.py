@@ -11,6 +11,9 @@ from usim.formatting import format_address, format_bytes
 from usim.platforms import Platform
 
 CountUnit = Literal["cycles", "instructions", "none"]
+# What a simulated device models of time: nothing (it counts instructions), the core with every access
+# a hit, or caches and memories as well.
+Timing = Literal["count", "core", "full"]
 CountSource = Literal["measured", "modelled", "counted", "none"]
 
 
@@ -20,10 +23,14 @@ class CountKind:
 
     unit: CountUnit
     source: CountSource
+    # Of modelled cycles: "core", as if every access hit, or "full", with caches and memories.
+    fidelity: Literal["", "core", "full"] = ""
 
     def __str__(self) -> str:
-        """For instance "instructions (counted)"."""
-        return self.unit if self.source == "none" else f"{self.unit} ({self.source})"
+        """For instance "instructions (counted)", "cycles (modelled, full)"."""
+        if self.source == "none":
+            return self.unit
+        return f"{self.unit} ({self.source}{', ' if self.fidelity else ''}{self.fidelity})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +45,6 @@ class Capabilities:
     exact_store_faults: bool = False
     # Whether code runs behind caches, so that the runtime has to switch them on.
     has_caches: bool = False
-    # How much of the chip modelled cycles cover: "core" (every access a hit) or "full".
-    fidelity: Literal["", "core", "full"] = ""
 
 
 @dataclass(slots=True)

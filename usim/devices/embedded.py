@@ -9,9 +9,9 @@ from __future__ import annotations
 import ctypes
 import logging
 import time
-from typing import Final, Literal
+from typing import Final
 
-from usim.devices.base import Capabilities, CountKind, Device
+from usim.devices.base import Capabilities, CountKind, Device, Timing
 from usim.devices.exceptions import ExceptionModel
 from usim.devices.system_registers import BASE, CFSR, SIZE_BYTES, VTOR, SystemRegisters
 from usim.devices.unicorn_engine import REGISTER_IDS, Stop, StopKind, UnicornEngine
@@ -25,11 +25,10 @@ _LOG = logging.getLogger(__name__)
 
 # Between slices Python looks at the clock and at Ctrl-C; some 0.1 s of emulation.
 _SLICE_INSTRUCTIONS: Final = 20_000_000
-Timing = Literal["count", "core", "full"]
 _COUNTS: Final[dict[Timing, CountKind]] = {
     "count": CountKind("instructions", "counted"),
-    "core": CountKind("cycles", "modelled"),
-    "full": CountKind("cycles", "modelled"),
+    "core": CountKind("cycles", "modelled", "core"),
+    "full": CountKind("cycles", "modelled", "full"),
 }
 _ERASED_FLASH: Final = b"\xff"
 _CLEARED_BY_RESET: Final = (
@@ -66,7 +65,6 @@ class EmbeddedDevice(Device):
             speed="fast",
             exact_store_faults=True,
             has_caches=self._timing == "full",
-            fidelity="" if self._timing == "count" else self._timing,
         )
 
     def open(self) -> None:

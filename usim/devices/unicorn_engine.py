@@ -275,6 +275,8 @@ class UnicornEngine:
         pc = self.read_register("pc")
         if error is not None:
             return self._stop_at_error(error, pc)
+        if not self.in_thumb_state:
+            return Stop(StopKind.UNDEFINED, pc)  # going on would forget that
         reason = self.counter.stop_reason
         if self.counter.stopped_inside and self.timer is not None:
             self.timer.rewind_to(pc)

@@ -53,6 +53,7 @@ class RunResult:
     macs: int
     count_unit: str
     count_source: str
+    count_fidelity: str
     answers: tuple[Answer, ...]
     accuracy: Accuracy | None
     layers: tuple[LayerProfile, ...]
@@ -72,7 +73,7 @@ class RunResult:
     def as_json(self) -> dict[str, Any]:
         """Plain data. Counts are integers in `count.unit`, sizes bytes, times milliseconds."""
         data = asdict(self)
-        for key in ("count_unit", "count_source", "layers"):
+        for key in ("count_unit", "count_source", "count_fidelity", "layers"):
             del data[key]
         data["answers"] = [asdict(item) | {"verdict": item.verdict} for item in self.answers]
         return {
@@ -81,6 +82,7 @@ class RunResult:
             "count": {
                 "unit": self.count_unit,
                 "source": self.count_source,
+                "fidelity": self.count_fidelity,
                 "total": self.total_count,
                 "per_mac": self.total_count / self.macs if self.macs else None,
             },
@@ -118,6 +120,7 @@ def collect(
         macs=profile.macs,
         count_unit=kind.unit,
         count_source=kind.source,
+        count_fidelity=kind.fidelity,
         answers=answers,
         accuracy=accuracy,
         layers=profile.layers,

@@ -10,10 +10,23 @@ from rich.table import Table
 from usim.report.console import make_table
 from usim.report.run_result import RunResult
 
-_NOT_CYCLES = (
-    "Counted, not timed: every instruction counts as one cycle, and ms follow from that. A real "
-    "core issues up to two instructions a cycle and waits for memory."
-)
+# What a reader must know before believing the figures.
+_NOTES = {
+    (
+        "instructions",
+        "counted",
+        "",
+    ): "Counted, not timed: every instruction counts as one cycle, and "
+    "ms follow from that. A real core issues up to two instructions a cycle and waits for memory.",
+    ("cycles", "modelled", "core"): "Modelled cycles of the core alone, as if every access hit a "
+    "tightly coupled memory; docs/timing.md says how far to trust them.",
+    (
+        "cycles",
+        "modelled",
+        "full",
+    ): "Modelled cycles of core, caches and memories, not measured on a "
+    "chip; docs/timing.md says how far to trust them.",
+}
 
 
 def print_run(console: Console, result: RunResult) -> None:
@@ -46,7 +59,7 @@ def _layers(result: RunResult) -> Table:
     unit = result.count_unit
     numeric = ("MACs", unit, "per MAC", "ms", "share")
     table = make_table(
-        f"Layers ({unit} {result.count_source}, ms at {result.clock_hz / 1e6:g} MHz)",
+        f"Layers ({unit} {_source(result)}, ms at {result.clock_hz / 1e6:g} MHz)",
         "",
         "operator",
         "output",
@@ -112,5 +125,11 @@ def _notes(result: RunResult) -> Iterator[str]:
         ", strict" if result.strict else ""
     )
     yield f"Compiler   {result.compiler} {' '.join(result.flags)}"
-    if result.count_unit == "instructions":
-        yield f"Note       {_NOT_CYCLES}"
+    note = _NOTES.get((result.count_unit, result.count_source, result.count_fidelity))
+    if note:
+        yield f"Note       {note}"
+
+
+def _source(result: RunResult) -> str:
+    fidelity = f", {result.count_fidelity}" if result.count_fidelity else ""
+    return f"{result.count_source}{fidelity}"
