@@ -18,6 +18,8 @@ COMMANDS = {
     "run": ("usim.cli.run:run", "Run an int8 model and show answers, cycles and memory."),
     "platforms": ("usim.cli.platforms:platforms", "List, show and check the chips."),
     "doctor": ("usim.cli.doctor:doctor", "Check what is installed, and say how to get the rest."),
+    "profile": ("usim.cli.profile:profile", "Say where the cycles of a bare-metal program go."),
+    "annotate": ("usim.cli.annotate:annotate", "Show what each instruction of a function costs."),
 }
 
 _EXAMPLES = """\b

@@ -21,6 +21,7 @@ from elftools.elf.sections import SymbolTableSection
 from usim.errors import ProgramError
 from usim.formatting import format_address
 from usim.profile.source import SourceMap
+from usim.timing.decode import Instruction, decode
 
 _SHF_ALLOC: Final = 0x2
 _SHF_EXECINSTR: Final = 0x4
@@ -84,12 +85,14 @@ class Program:
         segments: tuple[Segment, ...],
         sections: tuple[Block, ...],
         symbols: tuple[_Symbol, ...],
+        marks: tuple[tuple[int, bool], ...],
     ) -> None:
         self.file = file
         self.segments = segments
         self.sections = sections
         self._elf_bytes = elf_bytes
         self._symbols = symbols
+        self._marks = marks
         self.functions = tuple(_functions(symbols, sections))
         self._starts = [function.address for function in self.functions]
 
@@ -104,6 +107,34 @@ class Program:
         if position < 0 or address >= self.functions[position].end:
             return None
         return self.functions[position]
+
+    def code_of(self, function: Function) -> list[Instruction]:
+        """All of a function's instructions, its literal pools left out."""
+        found: list[Instruction] = []
+        at, is_code = function.address, True
+        marks = [mark for mark in self._marks if function.address < mark[0] < function.end]
+        for address, next_is_code in [*marks, (function.end, False)]:
+            if is_code:
+                found += self._decode(at, address)
+            at, is_code = address, next_is_code
+        return found
+
+    def _decode(self, at: int, end: int) -> Iterator[Instruction]:
+        while at < end:
+            load_address = self.load_address_of(at)
+            if load_address is None:
+                return
+            pieces = decode(self._loaded(load_address, end - at), at)
+            yield from pieces
+            # What can't be decoded is skipped.
+            at = pieces[-1].end if pieces else at + 2
+
+    def _loaded(self, address: int, size_bytes: int) -> bytes:
+        for segment in self.segments:
+            offset = address - segment.load_address
+            if 0 <= offset < len(segment.data):
+                return segment.data[offset : offset + size_bytes]
+        return b""
 
     def find_function(self, name: str) -> Function:
         """The function `name`; ProgramError with the nearest names if there is none."""
@@ -161,11 +192,8 @@ class Program:
 
     def word_at(self, address: int) -> int | None:
         """The 32-bit word that the file brings for a load address."""
-        for segment in self.segments:
-            offset = address - segment.load_address
-            if 0 <= offset and offset + 4 <= len(segment.data):
-                return int.from_bytes(segment.data[offset : offset + 4], "little")
-        return None
+        word = self._loaded(address, 4)
+        return int.from_bytes(word, "little") if len(word) == 4 else None
 
     def describe(self, address: int) -> str:
         """For instance "0x0800_0124 in scale+0x14 (kernel.c:7)"."""
@@ -206,12 +234,13 @@ def read_program(path: Path) -> Program:
         segments = tuple(_segments(elf, file, len(elf_bytes)))
         sections = tuple(_sections(elf))
         symbols = tuple(_symbols(elf))
+        marks = tuple(sorted(_marks(elf)))
     # pyelftools reports damage in many ways, depending on where it is.
     except (ELFError, ValueError, KeyError, IndexError, TypeError, AttributeError) as exc:
         raise ProgramError(f"{file} is damaged: {exc}", file=file) from exc
     if not segments:
         raise ProgramError(f"{file} has nothing to load (no PT_LOAD segment)", file=file)
-    return Program(file, elf_bytes, segments, sections, symbols)
+    return Program(file, elf_bytes, segments, sections, symbols, marks)
 
 
 def _check_kind(elf: ELFFile, file: str) -> None:
@@ -273,6 +302,15 @@ def _symbols(elf: ELFFile) -> Iterator[_Symbol]:
             _is_code(elf, place),
             _BINDING_ORDER.get(entry["st_info"]["bind"], 3),
         )
+
+
+def _marks(elf: ELFFile) -> Iterator[tuple[int, bool]]:
+    """Where code starts (True) and where data in code does: mapping symbols (IHI 0044, 5.5.5)."""
+    table = elf.get_section_by_name(".symtab")
+    if isinstance(table, SymbolTableSection):
+        for entry in table.iter_symbols():
+            if entry.name[:2] in ("$t", "$d") and _is_code(elf, entry["st_shndx"]):
+                yield entry["st_value"] & ~1, entry.name[1] == "t"
 
 
 def _is_code(elf: ELFFile, place: Any) -> bool:  # noqa: ANN401 - an index or a name

@@ -30,9 +30,7 @@ _NOWHERE: Final = 0xFFFF_FFF0
 _BRANCH_TO_ITSELF: Final = b"\xfe\xe7"
 _QUIET: Final = frozenset({StopKind.SVC, StopKind.EXCEPTION_RETURN})
 
-EndReason = Literal[
-    "until", "returned", "exit", "breakpoint", "limit", "endless loop", "asleep"
-]
+EndReason = Literal["until", "returned", "exit", "breakpoint", "limit", "endless loop", "asleep"]
 
 
 @dataclass(frozen=True, slots=True)

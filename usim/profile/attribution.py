@@ -1,0 +1,202 @@
+"""Who took the cycles: instructions first, then functions (inlined ones too) and the call tree."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from usim.profile.program import Program
+from usim.profile.run import Recording
+from usim.timing.decode import Instruction
+from usim.timing.timer import TimedBlock
+
+UNKNOWN = "(code without a symbol)"
+INTERRUPTIONS = "(exception entry and return)"
+
+
+@dataclass(slots=True)
+class InstructionUse:
+    """One instruction, over all its executions."""
+
+    instruction: Instruction
+    executions: int = 0
+    count: int = 0  # cycles, or instructions where only those are counted
+    paired: int = 0  # executions beside the instruction before it
+    mispredicts: int = 0
+    stalls: Counter[str] = field(default_factory=Counter)  # reason -> cycles, part of count
+
+
+@dataclass(slots=True)
+class FunctionUse:
+    """One function. `inclusive` holds what it called; of inlined code, what was inlined into it."""
+
+    name: str
+    address: int
+    inlined: bool
+    calls: int = 0
+    exclusive: int = 0
+    inclusive: int = 0
+    instructions: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What one execution of an instruction in a block costs, and how much of it is a stall."""
+
+    count: int
+    stall: int
+    reason: str
+
+
+def charges(block: TimedBlock) -> list[Charge]:
+    """Each instruction's part of one execution of a block; together they are all its cycles.
+
+    A cycle belongs to the older instruction in it, or to the one that waits for its issue.
+    """
+    parts = []
+    cycle = block.first_cycle
+    slots = block.issued.slots
+    for number, slot in enumerate(slots):
+        stall = 0 if slot.younger else max(slot.cycle - cycle, 0)
+        own = 0 if slot.younger else slot.instruction.issue_cycles
+        if number == len(slots) - 1:
+            own = block.end_cycle - cycle - stall
+        cycle += stall + own
+        parts.append(Charge(stall + own, stall, slot.reason if stall else ""))
+    return parts
+
+
+class Attribution:
+    """A recording's counts by instruction and by function."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+        self.in_cycles = recording.count.unit == "cycles"
+        self.instructions: dict[int, InstructionUse] = {}
+        for block in recording.blocks:
+            self._add(block)
+        self.functions = _functions(self)
+
+    @property
+    def total(self) -> int:
+        """Of the whole run, in the unit that was counted."""
+        recording = self.recording
+        return recording.cycles if self.in_cycles else recording.instructions
+
+    @property
+    def mispredicts(self) -> int:
+        """Mispredicted branches."""
+        return sum(block.mispredicts for block in self.recording.blocks)
+
+    def _add(self, block: TimedBlock) -> None:
+        uses = []
+        for slot, charge in zip(block.issued.slots, charges(block), strict=True):
+            instruction = slot.instruction
+            use = self.instructions.get(instruction.address)
+            if use is None:
+                use = self.instructions[instruction.address] = InstructionUse(instruction)
+            use.executions += block.executions
+            uses.append(use)
+            if self.in_cycles:
+                use.count += block.executions * charge.count
+                use.paired += block.executions * slot.younger
+                if charge.stall:
+                    use.stalls[charge.reason] += block.executions * charge.stall
+            else:
+                use.count += block.executions
+        if uses and self.in_cycles:
+            self._add_extras(block, uses[0], uses[-1])
+
+    def _add_extras(self, block: TimedBlock, first: InstructionUse, last: InstructionUse) -> None:
+        """Mispredictions are the branch's; which instruction waited for memory isn't known."""
+        last.mispredicts += block.mispredicts
+        penalty = block.mispredicts * block.own_mispredict_cycles
+        if penalty:
+            last.count += penalty
+            last.stalls["mispredicted"] += penalty
+        if block.stall_cycles:
+            first.count += block.stall_cycles
+            first.stalls["memory"] += block.stall_cycles
+
+    def of_range(self, start: int, end: int) -> list[InstructionUse]:
+        """The executed instructions of [start, end), in order."""
+        return [self.instructions[at] for at in sorted(self.instructions) if start <= at < end]
+
+
+def _functions(attribution: Attribution) -> list[FunctionUse]:
+    recording = attribution.recording
+    program = recording.program
+    found: dict[tuple[str, int, bool], FunctionUse] = {}
+
+    def use(name: str, address: int, *, inlined: bool = False) -> FunctionUse:
+        key = (name, -1 if inlined else address, inlined)
+        if key not in found:
+            found[key] = FunctionUse(name, address, inlined)
+        return found[key]
+
+    for address, item in attribution.instructions.items():
+        chain = program.source.inlined_at(address)
+        owner = use(chain[-1], address, inlined=True) if chain else use(*name_of(program, address))
+        owner.exclusive += item.count
+        owner.instructions += item.executions
+        for name in set(chain):
+            use(name, address, inlined=True).inclusive += item.count
+    _add_calls(attribution, lambda address: use(*name_of(program, address)))
+    outside = attribution.total - sum(item.exclusive for item in found.values())
+    if outside:
+        row = use(INTERRUPTIONS, 0)
+        row.exclusive = row.inclusive = outside
+    return sorted(found.values(), key=lambda item: (-item.exclusive, item.name))
+
+
+def name_of(program: Program, address: int) -> tuple[str, int]:
+    """The function that holds an address, by name and start."""
+    function = program.function_at(address)
+    return (function.name, function.address) if function else (UNKNOWN, 0)
+
+
+def _add_calls(attribution: Attribution, use: Callable[[int], FunctionUse]) -> None:
+    """Calls and inclusive counts from the call tree; a recursive call counts once."""
+    tree = attribution.recording.call_tree
+    column = "cycles" if attribution.in_cycles else "instructions"
+    owners: list[FunctionUse | None] = [None]
+    inclusive = [int(value) for value in tree[column]]
+    for node in range(len(tree) - 1, 0, -1):  # children come behind their parents
+        inclusive[int(tree["parent"][node])] += inclusive[node]
+    above: list[frozenset[int]] = [frozenset()]
+    for node in range(1, len(tree)):
+        owner = use(int(tree["function"][node]))
+        ancestors = above[int(tree["parent"][node])]
+        owners.append(owner)
+        owner.calls += int(tree["calls"][node])
+        if id(owner) not in ancestors:
+            owner.inclusive += inclusive[node]
+        above.append(ancestors | {id(owner)})
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A place in the call tree: its functions from the start on, and its own count."""
+
+    functions: tuple[tuple[str, int], ...]
+    count: int
+
+
+def call_paths(attribution: Attribution) -> Iterator[Path]:
+    """Every place of the call tree with a count of its own, callers before what they call."""
+    recording = attribution.recording
+    tree = recording.call_tree
+    column = "cycles" if attribution.in_cycles else "instructions"
+    children: defaultdict[int, list[int]] = defaultdict(list)
+    for node in range(1, len(tree)):
+        children[int(tree["parent"][node])].append(node)
+    pending: list[tuple[int, tuple[tuple[str, int], ...]]] = [(0, ())]
+    while pending:
+        node, functions = pending.pop()
+        if node:
+            functions = (*functions, name_of(recording.program, int(tree["function"][node])))
+        count = int(tree[column][node])
+        if count:
+            yield Path(functions or ((UNKNOWN, 0),), count)
+        pending.extend((child, functions) for child in reversed(children[node]))
