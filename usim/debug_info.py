@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, Final, Literal
 
 from elftools.common.exceptions import DWARFError, ELFError
 from elftools.dwarf.die import DIE
 from elftools.elf.elffile import ELFFile
+
+from usim.cache import Cache, content_key
+
+# Changes when Parameter or Signature do.
+_CACHE_FORMAT: Final = "1"
 
 ParameterKind = Literal["tensor", "pointer", "integer", "float", "unsupported"]
 
@@ -171,14 +177,27 @@ def _signatures(elf: ELFFile) -> Iterator[Signature]:
 
 @lru_cache(maxsize=64)
 def read_signatures(elf_bytes: bytes) -> dict[str, Signature]:
-    """Signatures of the external functions that an object defines; empty without debug info."""
+    """Signatures of the external functions that an object defines; empty without debug info.
+
+    Reading DWARF takes longer than all the rest of loading a module, so what it says is kept in the
+    cache beside the object.
+    """
+    cache, key = Cache(), content_key("signatures", _CACHE_FORMAT, elf_bytes)
+    kept = cache.get(key)
+    if kept is not None:
+        return {item["name"]: _signature_from(item) for item in json.loads(kept)}
     try:
         elf = ELFFile(io.BytesIO(elf_bytes))
-        if not elf.has_dwarf_info():
-            return {}
-        return {signature.name: signature for signature in _signatures(elf)}
+        found = list(_signatures(elf)) if elf.has_dwarf_info() else []
     except (ELFError, DWARFError, KeyError):
         return {}
+    cache.put(key, json.dumps([asdict(signature) for signature in found]).encode())
+    return {signature.name: signature for signature in found}
+
+
+def _signature_from(item: dict[str, Any]) -> Signature:
+    parameters = tuple(Parameter(**parameter) for parameter in item["parameters"])
+    return Signature(item["name"], parameters, item["returns"], item["line"])
 
 
 @lru_cache(maxsize=16)
