@@ -23,6 +23,7 @@ from usim.symbols import SymbolTable
 from usim.tensor import Tensor
 
 _LONGEST_TEXT_BYTES: Final = 200
+_DAMAGING: Final = {abi.TaskState.STACK_OVERFLOW, abi.TaskState.GUARD_BROKEN}
 
 
 def longest_queue(args_bytes: int) -> int:
@@ -235,7 +236,9 @@ class TaskQueue:
             raise self._overwritten(calls)
         if result.faulted:
             raise self._faulted(calls, result)
-        self._out_of_order = False
+        states = {task.state for task in result.tasks}
+        # After a write to where none belongs, more may have been written than was noticed.
+        self._out_of_order = bool(states & _DAMAGING)
         if result.current < len(calls):
             raise self._failed(calls, result)
 
@@ -310,7 +313,6 @@ class TaskQueue:
             case abi.TaskState.STACK_OVERFLOW:
                 low, top = self._runtime.task_stack
                 why = f"it used all of its stack ({top - low:,} bytes)"
-                self._runtime.paint_stack()
             case abi.TaskState.GUARD_BROKEN:
                 parameter = bound.parameters[task.status].name
                 why = f"it wrote behind the end of {parameter} ({bound.arguments[task.status]!r})"

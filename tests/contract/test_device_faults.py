@@ -101,9 +101,11 @@ def test_an_undefined_instruction_behind_a_hint_is_a_usage_fault(device):
     assert taken.frame["pc"] == offset_in_program(device, "yield")
 
 
+@pytest.mark.parametrize("there", ["nop", "udiv r1, r1, r1", "udf #0", "ldr r0, [r0]"])
 @pytest.mark.parametrize("jump", ["bx r0", "blx r0"])
-def test_a_jump_to_an_even_address_is_an_invalid_state(jump, device):
+def test_a_jump_to_an_even_address_is_an_invalid_state(jump, there, device):
     target = Places.on(device.platform).data
+    put(device, target, f"{there}\n{there}\n1: b 1b")
     taken = take_fault(device, f"{at(target)}\n{jump}")
     assert (taken.exception, taken.cfsr) == (USAGE_FAULT, INVSTATE)
     assert taken.frame["pc"] == target

@@ -128,6 +128,7 @@ def test_tensors_that_nobody_holds_return_their_memory(session):
 
 
 def test_tensors_in_a_reference_cycle_return_their_memory(session):
+    gc.collect()
     before, _ = heap(session)
     cycle: list[object] = [session.tensor(np.zeros(1000, np.int8))]
     cycle.append(cycle)
@@ -171,7 +172,7 @@ def test_a_view_of_a_freed_tensor_is_refused(session):
 
 def test_free_waits_for_queued_calls(session, load):
     module = load(
-        "void copy(const int32_t *a, int32_t *b, int n) { for (int i = 0; i < n; i++) b[i] = a[i]; }"
+        "void copy(const int32_t *a, int32_t *b, int n){ for (int i = 0; i < n; i++) b[i] = a[i]; }"
     )
     source, target = session.tensor(np.arange(9, dtype=np.int32)), session.empty(9, np.int32)
     module.copy(source, target, 9)
