@@ -123,7 +123,7 @@ CLASSES: Final[dict[str, Timing]] = {
     # Memory.
     "load_word": Timing(1, "J", "word_load", unit="load"),
     "load_narrow": Timing(2, "J", "narrow_load", unit="load"),
-    "load_double": Timing(3, "S", "word_load", unit="load", alone=True),
+    "load_double": Timing(1, "L", "word_load", unit="load", alone=True),  # [S] says 3
     "load_multiple": Timing(1, "J", "word_load", unit="load", alone=True),
     "preload": Timing(0, "J", unit="load"),
     "store": Timing(0, "J", operand="store", unit="store"),
