@@ -9,10 +9,13 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from usim.compiled_model import CompiledModel
     from usim.session import Session
 
 _PLATFORM: Final = "stm32f746"
@@ -20,6 +23,7 @@ _MODULES: Final = 9
 _INFERENCES: Final = 9
 _BATCHES: Final = 20
 _TASKS: Final = 20
+_TIMINGS: Final = ("count", "core", "full")
 
 _SMALL_KERNEL: Final = """\
 #include <usim.h>
@@ -127,9 +131,9 @@ def _run_tasks(*, strict: bool) -> dict[str, Any]:
 
 
 def emulation_speed() -> dict[str, Any]:
-    """Seconds of an inference by turns on usim's device and on Unicorn alone, and its instructions.
+    """Seconds of an inference by turns in each timing mode and on Unicorn alone, and its counts.
 
-    By turns, so that what else the machine does in the meantime meets both alike.
+    By turns, so that what else the machine does in the meantime meets all alike.
     """
     import numpy as np  # noqa: PLC0415
     from bare_unicorn import BareMachine  # noqa: PLC0415
@@ -137,24 +141,44 @@ def emulation_speed() -> dict[str, Any]:
     import usim  # noqa: PLC0415
     from usim import demo  # noqa: PLC0415
 
-    with usim.Session(_PLATFORM) as session:
-        model = session.load_model(demo.MODEL)
-        stored = np.random.default_rng(0).integers(-128, 128, (1, 32, 32, 3)).astype(np.int8)
-        profile = model.profile(stored)  # translates the code
-        unit = profile.count.kind.unit
-        assert unit == "instructions", f"MIPS need a device that counts instructions, not {unit}"
-        machine = BareMachine(session, model)
-        machine.run(stored)
-        counted, bare = [], []
+    stored = np.random.default_rng(0).integers(-128, 128, (1, 32, 32, 3)).astype(np.int8)
+    with ExitStack() as stack:
+        models = {}
+        for mode in _TIMINGS:
+            session = stack.enter_context(usim.Session(_PLATFORM, timing=mode))
+            models[mode] = session.load_model(demo.MODEL)
+            if mode == "count":
+                models[mode].profile(stored)  # its batch stays in the args section
+                machine = BareMachine(session, models[mode])
+        runs: dict[str, Callable[[], Any]] = {
+            mode: partial(_outputs, model, stored) for mode, model in models.items()
+        }
+        runs["bare"] = partial(machine.run, stored)
+        first = {mode: _seconds(run)[0] for mode, run in runs.items()}
+        expected = models["count"].profile(stored)
+        seconds: dict[str, list[float]] = {mode: [] for mode in runs}
         for _ in range(_INFERENCES):
-            started = time.perf_counter()
-            profile = model.profile(stored)
-            between = time.perf_counter()
-            output = machine.run(stored)
-            bare.append(time.perf_counter() - between)
-            counted.append(between - started)
-            assert np.array_equal(output, profile.outputs[0]), "they did not do the same"
-    return {"instructions": profile.count.value, "counted": counted, "bare": bare}
+            for mode, run in runs.items():
+                elapsed, output = _seconds(run)
+                seconds[mode].append(elapsed)
+                assert np.array_equal(output, expected.outputs[0]), "they did not do the same"
+        cycles = {mode: models[mode].profile(stored).count.value for mode in ("core", "full")}
+    return {
+        "instructions": expected.count.value,
+        "cycles": cycles,
+        "seconds": seconds,
+        "first": first,
+    }
+
+
+def _outputs(model: CompiledModel, stored: Any) -> Any:  # noqa: ANN401 - numpy comes later
+    return model.profile(stored).outputs[0]
+
+
+def _seconds(run: Callable[[], Any]) -> tuple[float, Any]:
+    started = time.perf_counter()
+    result = run()
+    return time.perf_counter() - started, result
 
 
 def peak_memory_bytes() -> int:
