@@ -29,7 +29,7 @@ int32_t past_the_end(void) {
     for (int i = 0; i < 8; i++) { block[i] = 1; }
     return usim_workspace_alloc(16) == NULL ? 7 : 0;
 }
-/* A size above 0 takes a block into its slot, 0 gives the slot's block back. Each block is filled with
+/* A size above 0 takes a block into its slot, 0 frees the slot. Each block is filled with
    its slot's number, and checked before it is freed: nobody else may have written there. */
 int32_t play(const uint32_t *slots, const uint32_t *sizes, uint32_t count, uint32_t *failed) {
     static uint8_t *blocks[MAX];
