@@ -17,7 +17,7 @@ from typing import Final, Literal
 
 # How an operand is used. What each needs is in NEEDS.
 Role = Literal[
-    "plain", "early", "early_shift", "address", "index", "shifted", "beside_shift", "reversed", "multiplicand",
+    "plain", "shift", "early", "early_shift", "address", "index", "shifted", "beside_shift", "reversed", "multiplicand",
     "accumulator", "store", "flags", "predicate", "to_fp", "fp", "fp_store", "fma_accumulator",
     "mla_accumulator", "to_core", "fp_copy",
 ]  # fmt: skip
@@ -29,6 +29,7 @@ Kind = Literal[
 
 NEEDS: Final[dict[Role, int]] = {
     "plain": 0,  # the late ALU, in EX2
+    "shift": 0,  # a plain shift: the late shifter, in EX2
     "early": -1,  # an ALU operation that would like to run in EX1 [J]
     "early_shift": -1,  # a shift that would [J]
     "address": -1,  # [L]
@@ -67,6 +68,7 @@ EXTRA: Final[dict[tuple[Kind, Role], int]] = {
     ("reverse", "index"): 1,
     ("reverse", "reversed"): 1,
     ("reverse", "shifted"): 1,
+    ("reverse", "shift"): 1,  # [L]
     # A compare with an inline shift gives its flags a cycle late to what computes with them; what
     # is only predicated doesn't notice [L].
     ("late_flags", "flags"): 1,
@@ -107,7 +109,7 @@ CLASSES: Final[dict[str, Timing]] = {
     "alu": Timing(1, "J"),
     "alu_shifted_constant": Timing(1, "J", shifter="taken"),
     "alu_inline_shift": Timing(1, "J", operand="beside_shift", shifter="taken"),
-    "shift": Timing(1, "J", early="shift", shifter="shift"),
+    "shift": Timing(1, "J", operand="shift", early="shift", shifter="shift"),
     "rrx": Timing(1, "J", operand="shifted", shifter="shift"),
     "multiply": Timing(2, "J", "multiply", "multiplicand", unit="mac"),
     "divide": Timing(1, "L", operand="multiplicand", alone=True, cycles=7),
