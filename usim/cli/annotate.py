@@ -37,7 +37,7 @@ def annotate(program: Path, function: str, **options: Any) -> None:  # noqa: ANN
     uses = attribution.of_range(wanted.address, wanted.end)
     if not uses:
         raise ProgramError(
-            f"{function} was never executed; it ended: {recording.ending.reason} at "
+            f"{function} was never executed; the run ended: {recording.ending.reason} at "
             f"{recording.program.describe(recording.ending.address)}",
             file=recording.program.file,
             symbol=function,

@@ -31,7 +31,7 @@ class Limit:
         return max(int(self.seconds * platform.clock_hz), 1)
 
 
-class LimitType(click.ParamType):
+class LimitType(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     """A number of cycles, or a time: 20000000, 1.5s, 10ms."""
 
     name = "limit"
@@ -52,7 +52,7 @@ class LimitType(click.ParamType):
         return limit
 
 
-class ArgumentsType(click.ParamType):
+class ArgumentsType(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     """Integers, separated by commas."""
 
     name = "integers"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import numpy.typing as npt
 
-from usim.devices.base import CountKind
-from usim.devices.embedded import EmbeddedDevice, Timing
+from usim.devices.base import CountKind, Timing
+from usim.devices.embedded import EmbeddedDevice
 from usim.devices.unicorn_engine import Stop, StopKind
 from usim.errors import DeviceError, LockupError, ProgramError
 from usim.formatting import format_address
@@ -22,12 +21,9 @@ from usim.profile.stack import PaintedStack, StackUse
 from usim.timing.decode import Instruction
 from usim.timing.timer import CycleTimer, TimedBlock
 
-_LOG = logging.getLogger(__name__)
-
 MAX_ARGUMENTS: Final = 4  # those in registers
 _SLICE_INSTRUCTIONS: Final = 20_000_000
 _NOWHERE: Final = 0xFFFF_FFF0
-_BRANCH_TO_ITSELF: Final = b"\xfe\xe7"
 _QUIET: Final = frozenset({StopKind.SVC, StopKind.EXCEPTION_RETURN})
 
 EndReason = Literal["until", "returned", "exit", "breakpoint", "limit", "endless loop", "asleep"]
@@ -70,6 +66,7 @@ class Recording:
     blocks: tuple[TimedBlock, ...]
     call_tree: npt.NDArray[Any]
     stack: StackUse | None
+    fault: str | None  # the first one, if the program went on after it
 
 
 def record(
@@ -108,6 +105,7 @@ class _Run:
         self._semihosting = Semihosting(device, write, lambda: self._counted / clock_hz)
         self._loops_forever_at: int | None = None
         self._fault: tuple[Stop, int] | None = None
+        self._bytes_at_fault = ""
 
     @property
     def _counted(self) -> int:
@@ -133,7 +131,8 @@ class _Run:
         start = device.read_register("pc") & ~1
         stack = PaintedStack(device, program, device.read_register("sp"))
         ending = self._run(until, returns_to)
-        if ending.reason not in ("until", "exit", "returned"):
+        in_handler = device.read_register("ipsr") != 0
+        if in_handler and ending.reason not in ("until", "exit", "returned"):
             self._raise_fault()
         self._timer.finish()
         return Recording(
@@ -150,6 +149,7 @@ class _Run:
             blocks=tuple(self._timer.blocks()),
             call_tree=self._timer.call_tree(),
             stack=stack.measure(),
+            fault=self._fault_text() if self._fault else None,
         )
 
     # The start.
@@ -158,6 +158,7 @@ class _Run:
         """Load, set registers; returns the vector table and where a called function returns to."""
         program, device, platform = self._program, self._device, self._device.platform
         entry = self._request.entry
+        table: int | None
         if entry is None:
             table = placement.find_vector_table(program, platform)
             placement.write_program(device, program, started_up=False)
@@ -171,18 +172,24 @@ class _Run:
                 symbol=entry,
             )
         placement.write_program(device, program, started_up=True)
-        try:
-            table = placement.find_vector_table(program, platform)
-            device.boot(table)
-        except ProgramError:
-            table = None
-            device.write_register("sp", placement.default_stack_top(platform))
+        table = self._boot_for_a_call()
         returns_to = placement.unused_address(program, platform)
         device.write_register("lr", returns_to | 1)
         device.write_register("pc", function)
         for number, value in enumerate(self._request.arguments):
             device.write_register(f"r{number}", value)
         return table, returns_to
+
+    def _boot_for_a_call(self) -> int | None:
+        """VTOR and the stack from the vector table if there is one; returns it."""
+        platform = self._device.platform
+        try:
+            table = placement.find_vector_table(self._program, platform)
+        except ProgramError:
+            self._device.write_register("sp", placement.default_stack_top(platform))
+            return None
+        self._device.boot(table)
+        return table
 
     # The run.
 
@@ -204,18 +211,20 @@ class _Run:
         """What a stop means; None to go on."""
         if stop.pc == returns_to and stop.kind in (StopKind.REACHED, StopKind.UNDEFINED):
             return Ending("returned", returns_to, self._device.read_register("r0"))
-        match stop.kind:
-            case StopKind.REACHED:
-                assert until is not None
-                return Ending("until", until)
-            case StopKind.SLICE:
-                return None
-            case StopKind.SLEEP if stop.pc == self._loops_forever_at:
-                return Ending("endless loop", stop.pc)
-            case StopKind.SLEEP:
-                return Ending("asleep", stop.pc)
-            case StopKind.BKPT:
-                return self._break(stop)
+        if stop.kind is StopKind.REACHED:
+            assert until is not None
+            return Ending("until", until)
+        if stop.kind is StopKind.SLEEP:
+            forever = stop.pc == self._loops_forever_at
+            return Ending("endless loop" if forever else "asleep", stop.pc)
+        if stop.kind is StopKind.BKPT:
+            return self._break(stop)
+        if stop.kind is not StopKind.SLICE:
+            self._take(stop)
+        return None
+
+    def _take(self, stop: Stop) -> None:
+        """An exception; of faults the first is kept, for those that follow come from it."""
         if stop.kind not in _QUIET and self._fault is None:
             self._fault = stop, self._device.read_register("lr")
             self._bytes_at_fault = self._bytes_at(stop.pc)
@@ -224,7 +233,6 @@ class _Run:
         except LockupError:
             self._raise_fault()
             raise
-        return None
 
     def _break(self, stop: Stop) -> Ending | None:
         if self._device.read(stop.pc, 2) != BKPT_SEMIHOSTING:
@@ -241,9 +249,20 @@ class _Run:
             return ""
 
     def _raise_fault(self) -> None:
-        """DeviceError if the program ended in the handler of a fault."""
+        """DeviceError if there was a fault."""
         if self._fault is None:
             return
+        stop, _ = self._fault
+        raise DeviceError(
+            f"{self._program.file} faulted at {self._fault_text()}; CFSR "
+            f"{self._device.fault_status:#010x}, after {self._counted:,} "
+            f"{self._device.capabilities.count.unit}",
+            pc=stop.pc,
+            address=stop.address,
+        )
+
+    def _fault_text(self) -> str:
+        assert self._fault is not None
         stop, lr = self._fault
         what = {
             StopKind.READ: f"a load from {format_address(stop.address)}, where nothing is",
@@ -254,11 +273,5 @@ class _Run:
         }.get(stop.kind, stop.kind.name.lower())
         where = self._program.describe(stop.pc)
         if stop.kind is StopKind.FETCH:
-            where += f", lr {self._program.describe(lr & ~1)}"
-        raise DeviceError(
-            f"{self._program.file} faulted at {where}: {what}; CFSR "
-            f"{self._device.fault_status:#010x}, after {self._counted:,} "
-            f"{self._device.capabilities.count.unit}",
-            pc=stop.pc,
-            address=stop.address,
-        )
+            where += f", called from {self._program.describe((lr & ~1) - 2)}"
+        return f"{where}: {what}"

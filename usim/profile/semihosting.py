@@ -79,9 +79,8 @@ class Semihosting:
             if number == Operation.EXIT_EXTENDED:
                 reason, code = self._words(argument, 2)
                 return Exited(code if reason == _APPLICATION_EXIT else 1)
-            if number not in self._serve:
-                _LOG.info("semihosting operation %#x is not served", number)
-            answer = self._serve.get(number, lambda _: _FAILED)(argument)
+            serve = self._serve.get(number)
+            answer = serve(argument) if serve else _FAILED
         except AccessError as exc:
             _LOG.warning("semihosting operation %#x: %s", number, exc)
             answer = _FAILED

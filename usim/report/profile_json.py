@@ -33,6 +33,7 @@ def profile_as_json(attribution: Attribution, loops: list[Loop]) -> dict[str, An
             "where": recording.program.describe(recording.ending.address),
             "value": recording.ending.value,
         },
+        "fault": recording.fault,
         "totals": _totals(attribution),
         "functions": _functions(attribution),
         "loops": [_loop(loop) for loop in loops],

@@ -33,7 +33,7 @@ def listing(
     inlined: tuple[str, ...] = ()
     for item in code:
         line, chain = source.line_at(item.address), source.inlined_at(item.address)
-        if line is not None and line != shown or chain != inlined:
+        if (line is not None and line != shown) or chain != inlined:
             yield from _source_line(line, chain)
             shown, inlined = line, chain
         yield _row(item, uses.get(item.address))

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.table import Table
 
-from usim.formatting import format_address, format_bytes
+from usim.formatting import format_address
 from usim.profile.attribution import Attribution, FunctionUse
 from usim.profile.loops import Loop
-from usim.profile.run import Recording
+from usim.profile.run import EndReason, Recording
 from usim.profile.stack import METHOD
 from usim.report.console import make_table
 from usim.report.issue_diagram import diagram
@@ -39,7 +39,7 @@ def print_profile(console: Console, attribution: Attribution, loops: list[Loop],
         for line in _loop_lines(attribution, loop):
             console.print(line)
         console.print()
-    if attribution.mispredicts:
+    if attribution.in_cycles and attribution.mispredicts:
         console.print(_branch_table(attribution))
         console.print()
     for line in _stack_lines(recording):
@@ -55,6 +55,8 @@ def summary_lines(attribution: Attribution) -> Iterator[str]:
     started = f"{entry}({arguments})" if entry else program.describe(recording.start)
     yield f"Program       {program.file} on {platform.name}, started at {started}"
     yield f"Ended         {_ending(recording)}"
+    if recording.fault:
+        yield f"Fault         {recording.fault} (the program went on)"
     if attribution.in_cycles:
         milliseconds = 1e3 * recording.cycles / platform.clock_hz
         yield (
@@ -73,23 +75,18 @@ def _ending(recording: Recording) -> str:
     ending = recording.ending
     where = recording.program.describe(ending.address)
     value = ending.value if ending.value is not None else 0
-    match ending.reason:
-        case "until":
-            return f"before {where}, as --until asked"
-        case "returned":
-            signed = value - (1 << 32) if value >> 31 else value
-            return f"{recording.request.entry} returned {value:#x} ({signed}) in r0"
-        case "exit":
-            return f"exit with code {value} (semihosting) at {where}"
-        case "breakpoint":
-            return f"bkpt at {where}"
-        case "limit":
-            unit = recording.count.unit
-            return f"limit of {recording.request.limit:,} {unit} reached at {where}"
-        case "endless loop":
-            return f"endless loop (a branch to itself) at {where}"
-        case "asleep":
-            return f"asleep (wfi or wfe) with no interrupt to come, at {where}"
+    signed = value - (1 << 32) if value >> 31 else value
+    limit = f"{recording.request.limit:,} {recording.count.unit}"
+    texts: dict[EndReason, str] = {
+        "until": f"before {where}, as --until asked",
+        "returned": f"{recording.request.entry} returned {value:#x} ({signed}) in r0",
+        "exit": f"exit with code {value} (semihosting) at {where}",
+        "breakpoint": f"bkpt at {where}",
+        "limit": f"limit of {limit} reached at {where}: a profile so far (--limit sets it)",
+        "endless loop": f"endless loop (a branch to itself) at {where}",
+        "asleep": f"asleep (wfi or wfe) with no interrupt to come, at {where}",
+    }
+    return texts[ending.reason]
 
 
 def _function_table(attribution: Attribution, top: int) -> Table:
@@ -158,7 +155,7 @@ def _stack_lines(recording: Recording) -> Iterator[str]:
         yield "Stack         not measured: no free RAM below the initial stack pointer"
         return
     yield (
-        f"Stack         {format_bytes(use.peak_bytes)} at most, below {format_address(use.top)}; "
-        f"{format_bytes(use.room_bytes)} of room"
+        f"Stack         {use.peak_bytes:,} bytes at most, below {format_address(use.top)}; "
+        f"{use.room_bytes:,} bytes of room"
     )
     yield f"              {METHOD}"

@@ -2,8 +2,8 @@
 
 void print(const char *text);
 
-static int numbers[4] = {1, 2, 3, 4};
-static int total;
+volatile int numbers[4] = {1, 2, 3, 4};
+static int total;  /* .bss */
 volatile int sink;
 
 static inline __attribute__((always_inline)) int weigh(int value) {
@@ -42,7 +42,7 @@ __attribute__((noinline)) int tail(int value) {
 __attribute__((noinline)) int deep(void) {
     volatile char room[1000];
     for (int i = 0; i < 1000; i++) {
-        room[i] = (char)i;
+        room[i] = (char)(i ^ sink);
     }
     return room[999];
 }
@@ -58,5 +58,5 @@ int main(void) {
     count_down(1000);
     total += tail(3);
     total += deep();
-    return total == 55 + 0x7f ? never(1) : 7;
+    return sink == -1 ? never(1) : 7;
 }
