@@ -117,7 +117,8 @@ class _Link:
 
     def address_of_section(self, number: int, index: int) -> int:
         kind, offset = self.layout.offsets[number, index]
-        return self.blocks[kind].address + offset
+        # Without a block there is no byte of that kind, and nothing that needs an address.
+        return self.blocks[kind].address + offset if kind in self.blocks else 0
 
     def target(self, number: int, symbol: Symbol) -> Target:
         """Where a symbol is; 0 for a weak one that nobody defines."""
@@ -152,6 +153,8 @@ class _Link:
     def copy_sections(self) -> None:
         for number, item in enumerate(self.objects):
             for section in item.sections:
+                if not section.data:
+                    continue
                 kind, offset = self.layout.offsets[number, section.index]
                 self.memory[kind][offset : offset + len(section.data)] = section.data
 
