@@ -48,9 +48,13 @@ class Assembly:
     def __init__(self, texts: Iterable[str]) -> None:
         self._texts = tuple(dict.fromkeys(texts))
 
+    def code(self, text: str) -> bytes:
+        """The machine code of one of them."""
+        return _assemble_all(self._texts)[text]
+
     def __call__(self, text: str, address: int = START) -> tuple[Instruction, ...]:
         """The instructions of one of them at `address`."""
-        return decode(_assemble_all(self._texts)[text], address)
+        return decode(self.code(text), address)
 
 
 def issue_cycles(

@@ -155,10 +155,12 @@ class _Operands:
             return [Source(registers[1], plain)], [registers[0]]
         if timing.unit == "store":
             return [Source(register, plain) for register in registers], []
-        if class_name == "branch" or self.name in mnemonics.COMPARES or "vcmp" in self.name:
+        if timing.unit == "branch" or self.name in mnemonics.COMPARES or "vcmp" in self.name:
             return self._compared(class_name), []
         if class_name == "multiply":
             return self._multiplied()
+        if self.name == "msr":
+            return [Source(registers[0], plain)], []
         if class_name == "fp_two_registers":
             return self._moved_in_pairs()
         results, sources = list(registers[:1]), list(registers[1:])
@@ -175,7 +177,7 @@ class _Operands:
         return found, results
 
     def _compared(self, class_name: str) -> list[Source]:
-        if class_name == "branch":
+        if CLASSES[class_name].unit == "branch":
             return []  # predicted, CBZ too
         last = len(self.registers) - 1
         return [
@@ -271,8 +273,15 @@ def _form_of(insn: Any, condition: int, address: int) -> _Form:  # noqa: ANN401
     if insn.mnemonic.startswith("nop"):
         name = "nop"
     operands = _Operands(insn, name)
-    class_name = "nop" if name == "nop" else class_of(
-        name, operands.registers, shifts=operands.shifts, rotated=_is_rotated_constant(insn.bytes)
+    class_name = (
+        "nop"
+        if name == "nop"
+        else class_of(
+            name,
+            operands.registers,
+            shifts=operands.shifts,
+            rotated=_is_rotated_constant(insn.bytes),
+        )
     )
     timing = CLASSES[class_name]
     conditional = insn.cc not in (cs_arm.ARM_CC_AL, cs_arm.ARM_CC_INVALID) and class_name != "it"
@@ -294,11 +303,17 @@ def _form_of(insn: Any, condition: int, address: int) -> _Form:  # noqa: ANN401
         class_name=class_name,
         timing=timing,
         sources=_unique(sources + flags_read),
-        results=tuple(r for r in dict.fromkeys(expanded + flags_written) if r not in _IGNORED or r == _FP_FLAGS and name.startswith("vcmp")),
+        results=tuple(
+            r
+            for r in dict.fromkeys(expanded + flags_written)
+            if r not in _IGNORED or r == _FP_FLAGS and name.startswith("vcmp")
+        ),
         early_results=written_back,
         issue_cycles=_issue_cycles(timing, memory),
         branch=branch,
-        offset=operands.immediate - address if name in _RELATIVE and operands.immediate is not None else None,
+        offset=operands.immediate - address
+        if name in _RELATIVE and operands.immediate is not None
+        else None,
         predicate=0 if condition == _ALWAYS else (condition & 0xE) + 1,
         memory=memory,
     )

@@ -58,7 +58,8 @@ _CLASS_OF: Final[dict[str, str]] = {
         "store": "str strb strh strt strbt strht",
         "store_exclusive": "strex strexb strexh",
         "store_multiple": "strd stm stmdb stmia push",
-        "branch": "b bl bx blx cbz cbnz",
+        "branch": "b bl bx blx",
+        "compare_branch": "cbz cbnz",
         "table_branch": "tbb tbh",
         "it": "it",
         "fp_add": "vadd vsub vcmp vcmpe vcvt vcvtr vcvta vcvtn vcvtp vcvtm vcvtb vcvtt vrinta vrintn "

@@ -263,7 +263,8 @@ class _Machine:
         early = self._goes_early(instruction, start, older)
         end = start + instruction.issue_cycles
         if timing.unit == "branch":
-            self.flags_to_branch = start - self.flags_set_at
+            compares = instruction.class_name == "compare_branch"
+            self.flags_to_branch = 0 if compares else start - self.flags_set_at
         self._publish(instruction, start, early=early)
         mac = self._note_units(instruction, start)
         if timing.alone or older is not None:
@@ -276,7 +277,8 @@ class _Machine:
         timing, memory = instruction.timing, instruction.memory
         if timing.unit == "fp" and not timing.alone and instruction.issue_cycles > 1:
             self.busy = start + instruction.issue_cycles
-        if memory is not None and not memory.is_load and memory.displacement is not None:
+        moves_base = memory is not None and memory.base in instruction.early_results
+        if memory and not memory.is_load and memory.displacement is not None and not moves_base:
             for word in range(memory.words):
                 until = start + self.parameters.store_to_load
                 self.stores[memory.base, memory.displacement + 4 * word] = until
@@ -308,8 +310,6 @@ class _Machine:
         for register in instruction.early_results:
             self.pending[register] = Pending(start, "writeback")
             self._forget_stores(register)
-        if instruction.class_name == "branch" and instruction.text.startswith("cb"):
-            self.flags_set_at = start  # CBZ compares when it issues
 
     def _set_flags(self, instruction: Instruction, start: int) -> None:
         self.flags_set_at = start
@@ -370,6 +370,13 @@ def issue(
         machine.issue(instruction)
     cycles, after = machine.boundary(jumps=jumps)
     return Issued(cycles, after, tuple(machine.slots), machine.flags_to_branch)
+
+
+def mispredict_cycles(issued: Issued, parameters: Parameters = DEFAULT_PARAMETERS) -> int:
+    """What it costs if the branch that ends this code was predicted wrongly."""
+    if issued.flags_to_branch >= parameters.early_flags_age:
+        return parameters.mispredict_early_flags
+    return parameters.mispredict
 
 
 def steady_state(

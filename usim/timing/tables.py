@@ -133,11 +133,12 @@ CLASSES: Final[dict[str, Timing]] = {
     "store_multiple": Timing(0, "J", operand="store", unit="store", alone=True),
     # Branches: predicted, so they wait for nothing.
     "branch": Timing(1, "J", unit="branch"),
+    "compare_branch": Timing(1, "J", unit="branch"),  # CBZ: its flags are as late as can be
     "table_branch": Timing(1, "L", unit="branch", alone=True, cycles=2),
     # The rest.
     "nop": Timing(0, "J"),
     "it": Timing(0, "J"),
-    "system": Timing(3, "L", alone=True, cycles=3),
+    "system": Timing(1, "L", alone=True, cycles=3),
     # Floating point, single precision.
     "fp_add": Timing(3, "J", "fp", "fp", unit="fp", waits_for_mac=True),
     "fp_multiply": Timing(3, "J", "fp", "fp", unit="fp"),
