@@ -48,6 +48,20 @@ def test_calls_are_counted_and_recursion_counts_once_in_inclusive(mixed_profile)
     assert fibonacci.inclusive == fibonacci.exclusive
 
 
+def test_a_deep_recursion_is_counted_call_by_call(program, recorded):
+    path = program(
+        "volatile int z; __attribute__((noinline)) int f(int n) {\n"
+        "if (n == 0) return z; int r = f(n - 1); z = r; return r + 1; }\n"
+        "int main(void) { return f(1500); }"
+    )
+    attribution = Attribution(recorded(path))
+    assert _function(attribution, "f").calls == 1501
+    assert _function(attribution, "main").calls == 1
+    paths = list(call_paths(attribution))
+    assert sum(path.count for path in paths) == attribution.recording.cycles
+    assert max(len(path.functions) for path in paths) <= 200
+
+
 def test_a_tail_call_counts_as_a_call_of_its_own(mixed_profile):
     assert _function(mixed_profile, "tail").calls == 1
     add_one = _function(mixed_profile, "add_one")

@@ -43,7 +43,7 @@ def test_the_json_has_the_documented_keys(mixed_elf, usim_command, tmp_path):
     data = json.loads(path.read_text("utf-8"))
     assert list(data) == [
         "format", "program", "platform", "clock_hz", "count", "start", "end", "fault", "totals",
-        "functions", "loops", "branches", "stack",
+        "functions", "loops", "branches", "caches", "stack",
     ]  # fmt: skip
     assert data["count"] == {"unit": "cycles", "source": "modelled", "fidelity": "core"}
     assert data["end"]["reason"] == "exit"

@@ -113,6 +113,29 @@ def test_a_fault_without_a_handler_is_named_as_well(tmp_path, recorded):
         recorded(path)
 
 
+def test_a_reset_handler_that_returns_is_an_error_that_says_so(tmp_path, recorded):
+    path = tmp_path / "a.elf"
+    source = (
+        "void Reset_Handler(void) { }\n"
+        '__attribute__((section(".isr_vector"), used)) const unsigned table[1] = {0x20010000};\n'
+        '__attribute__((section(".isr_vector"), used)) void (*const reset)(void) = Reset_Handler;\n'
+    )
+    path.write_bytes(build_alone(source))
+    with pytest.raises(DeviceError, match="a reset handler must not return"):
+        recorded(path)
+
+
+def test_a_program_that_switches_the_caches_on_has_their_misses_counted(program, recorded):
+    path = program(
+        "volatile int n;\n"
+        "int main(void) { *(volatile unsigned *)0xE000ED14 |= 0x30000;\n"
+        "for (int i = 0; i < 100; i++) { n = i; } return 0; }"
+    )
+    uses = {use.name: use for use in recorded(path, timing="full").caches}
+    assert uses["instruction"].misses > 0
+    assert recorded(path).caches == ()
+
+
 def test_an_exception_that_is_handled_is_part_of_the_run(program, recorded):
     # SVCall is vector 11, which the start-up code gives to Default_Handler, an endless loop.
     recording = recorded(program('int main(void) { __asm volatile("svc 0"); return 0; }'))

@@ -19,6 +19,7 @@ from usim.errors import AccessError, DeviceError, DeviceTimeoutError
 from usim.formatting import format_address
 from usim.platforms import Platform
 from usim.repl import read_repl
+from usim.timing.memory import CacheUse
 from usim.timing.timer import CycleTimer
 
 _LOG = logging.getLogger(__name__)
@@ -117,6 +118,12 @@ class EmbeddedDevice(Device):
     def fault_status(self) -> int:
         """CFSR."""
         return self._system.value(CFSR)
+
+    @property
+    def cache_use(self) -> tuple[CacheUse, ...]:
+        """Hits and misses of the caches since the reset; empty where they are not modelled."""
+        memory = self._core().memory
+        return memory.use() if memory is not None else ()
 
     def run_slice(self, stop_address: int, instructions: int) -> Stop:
         """Run until `stop_address`, for `instructions` or so, or to an event, which isn't taken."""

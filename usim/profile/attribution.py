@@ -13,6 +13,8 @@ from usim.timing.timer import TimedBlock
 
 UNKNOWN = "(code without a symbol)"
 INTERRUPTIONS = "(exception entry and return)"
+# What is deeper counts as if it were here: nobody reads a recursion of thousands of frames.
+_DEEPEST_PATH = 200
 
 
 @dataclass(slots=True)
@@ -147,7 +149,8 @@ def _functions(attribution: Attribution) -> list[FunctionUse]:
     if outside:
         row = use(INTERRUPTIONS, 0)
         row.exclusive = row.inclusive = outside
-    return sorted(found.values(), key=lambda item: (-item.exclusive, item.name))
+    ran = [item for item in found.values() if item.instructions or item.calls or item.exclusive]
+    return sorted(ran, key=lambda item: (-item.exclusive, item.name))
 
 
 def name_of(program: Program, address: int) -> tuple[str, int]:
@@ -184,7 +187,10 @@ class Path:
 
 
 def call_paths(attribution: Attribution) -> Iterator[Path]:
-    """Every place of the call tree with a count of its own, callers before what they call."""
+    """Every place of the call tree with a count of its own, callers before what they call.
+
+    Below _DEEPEST_PATH functions a place may appear more than once.
+    """
     recording = attribution.recording
     tree = recording.call_tree
     column = "cycles" if attribution.in_cycles else "instructions"
@@ -194,7 +200,7 @@ def call_paths(attribution: Attribution) -> Iterator[Path]:
     pending: list[tuple[int, tuple[tuple[str, int], ...]]] = [(0, ())]
     while pending:
         node, functions = pending.pop()
-        if node:
+        if node and len(functions) < _DEEPEST_PATH:
             functions = (*functions, name_of(recording.program, int(tree["function"][node])))
         count = int(tree[column][node])
         if count:

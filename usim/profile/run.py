@@ -19,6 +19,7 @@ from usim.profile.program import Program
 from usim.profile.semihosting import BKPT_SEMIHOSTING, Semihosting
 from usim.profile.stack import PaintedStack, StackUse
 from usim.timing.decode import Instruction
+from usim.timing.memory import CacheUse
 from usim.timing.timer import CycleTimer, TimedBlock
 
 MAX_ARGUMENTS: Final = 4  # those in registers
@@ -66,6 +67,7 @@ class Recording:
     blocks: tuple[TimedBlock, ...]
     call_tree: npt.NDArray[Any]
     stack: StackUse | None
+    caches: tuple[CacheUse, ...]
     fault: str | None  # the first one, if the program went on after it
 
 
@@ -149,6 +151,7 @@ class _Run:
             blocks=tuple(self._timer.blocks()),
             call_tree=self._timer.call_tree(),
             stack=stack.measure(),
+            caches=device.cache_use,
             fault=self._fault_text() if self._fault else None,
         )
 
@@ -225,6 +228,15 @@ class _Run:
 
     def _take(self, stop: Stop) -> None:
         """An exception; of faults the first is kept, for those that follow come from it."""
+        returns = stop.kind is StopKind.EXCEPTION_RETURN
+        if returns and self._device.read_register("ipsr") == 0:
+            raise DeviceError(
+                f"{self._program.file} returned to {format_address(stop.address)}, which only the "
+                "handler of an exception may: a reset handler must not return (after "
+                f"{self._counted:,} {self._device.capabilities.count.unit})",
+                pc=stop.pc,
+                address=stop.address,
+            )
         if stop.kind not in _QUIET and self._fault is None:
             self._fault = stop, self._device.read_register("lr")
             self._bytes_at_fault = self._bytes_at(stop.pc)

@@ -13,7 +13,7 @@ _WIDTH = 34
 EXPLAINED = {
     "operand": "waits for an operand",
     "flags": "waits for flags",
-    "unit": "its unit is taken",
+    "unit": "finds no unit free",
     "alone": "issues alone",
     "fetch": "waits for its fetch",
     "fp after mac": "waits behind a floating-point MAC",

@@ -38,6 +38,7 @@ def profile_as_json(attribution: Attribution, loops: list[Loop]) -> dict[str, An
         "functions": _functions(attribution),
         "loops": [_loop(loop) for loop in loops],
         "branches": _branches(attribution),
+        "caches": [asdict(use) for use in recording.caches],
         "stack": _stack(recording),
     }
 

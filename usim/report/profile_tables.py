@@ -17,6 +17,7 @@ from usim.report.issue_diagram import diagram
 
 _SHOWN_LOOPS = 3
 _SHOWN_BRANCHES = 5
+_SHOWN_LINES = 40  # of a loop
 _FIDELITY = {
     "core": "modelled, core only: every memory access counts as a hit in a tightly coupled memory",
     "full": "modelled, with caches and memory waits",
@@ -42,6 +43,13 @@ def print_profile(console: Console, attribution: Attribution, loops: list[Loop],
     if attribution.in_cycles and attribution.mispredicts:
         console.print(_branch_table(attribution))
         console.print()
+    for use in recording.caches:
+        if use.hits or use.misses:
+            looked = use.hits + use.misses
+            console.print(
+                f"Cache         {use.name}: {looked:,} look-ups, {use.misses:,} misses "
+                f"({use.misses / looked:.2%})"
+            )
     for line in _stack_lines(recording):
         console.print(line)
 
@@ -127,6 +135,14 @@ def _loop_lines(attribution: Attribution, loop: Loop) -> Iterator[str]:
     )
     if not attribution.in_cycles:
         return
+    lines = list(_block_lines(loop))
+    yield from lines[:_SHOWN_LINES]
+    if len(lines) > _SHOWN_LINES:
+        more = f"`usim annotate {attribution.recording.program.file} {loop.function}`"
+        yield f"  ... {len(lines) - _SHOWN_LINES} lines more, see {more} or --json"
+
+
+def _block_lines(loop: Loop) -> Iterator[str]:
     for block in loop.blocks:
         if len(loop.blocks) > 1:
             yield f"  block {format_address(block.address)}, in its most frequent state"
