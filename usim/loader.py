@@ -123,13 +123,10 @@ class _Link:
     def target(self, number: int, symbol: Symbol) -> Target:
         """Where a symbol is; 0 for a weak one that nobody defines."""
         defined_in = number
-        if symbol.section is None and not symbol.absolute and symbol.binding != "local":
-            if symbol.name in self.globals:
-                defined_in, symbol = self.globals[symbol.name]
-            elif symbol.name in self.externals:
-                return self.externals[symbol.name]
-            else:
-                return Target(symbol.name, 0, thumb=False)
+        if symbol.binding != "local" and symbol.name in self.globals:
+            defined_in, symbol = self.globals[symbol.name]
+        elif symbol.section is None and not symbol.absolute and symbol.binding != "local":
+            return self.externals.get(symbol.name, Target(symbol.name, 0, thumb=False))
         if symbol.section is None:
             return Target(symbol.name, symbol.value & ~1, thumb=bool(symbol.value & 1))
         if (defined_in, symbol.section) not in self.layout.offsets:
@@ -185,6 +182,8 @@ class _Link:
             for symbol in item.symbols:
                 if symbol.section is None or symbol.type not in {"func", "object"}:
                     continue
+                if symbol.binding != "local" and self.globals[symbol.name] != (number, symbol):
+                    continue  # a weak one that another replaces
                 if (number, symbol.section) in self.layout.offsets:
                     yield PlacedSymbol(
                         symbol.name,
