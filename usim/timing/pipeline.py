@@ -335,7 +335,7 @@ class _Machine:
             mac_block=max(self.mac_block - now, 0),
             mla_block=max(self.mla_block - now, 0),
             fetch_lead=min(max(now - self.fetched_at, 0), self.parameters.fetch_queue),
-            jumped=jumps,
+            jumped=jumps or (self.jumped and not self.slots),
         )
 
     def _still_pending(self, now: int) -> list[tuple[str, Pending]]:
