@@ -63,26 +63,36 @@ class CompiledModel:
             raise ModelError(
                 f"{model.graph.file}: the model computes nothing", file=model.graph.file
             )
-        self.module = session.load_module(
-            lowered.source, name=f"{model.name}.c", include=(data_folder("kernels"),)
-        )
+        free = {name: session.free_bytes(name) for name in ("rodata", "heap")}
         try:
-            self._constants = [
-                session.tensor(constant.data, section="rodata") for constant in lowered.constants
-            ]
-            self._arena = session.empty(lowered.plan.size_bytes, np.int8)
+            self._place()
         except MemoryFullError as exc:
-            self.module.unload()
             raise ModelError(
-                f"{model.graph.file} does not fit {session.platform.name}: {exc}; it needs "
-                f"{lowered.constant_bytes:,} bytes of rodata for constants and "
-                f"{lowered.plan.size_bytes:,} of heap for activations",
+                f"{model.graph.file} does not fit {session.platform.name}: {exc}; its constants "
+                f"need {lowered.constant_bytes:,} bytes of rodata ({free['rodata']:,} were free), "
+                f"its activations {lowered.plan.size_bytes:,} of heap ({free['heap']:,})",
                 file=model.graph.file,
-                section=exc.__dict__.get("section"),
+                section=vars(exc).get("section"),
             ) from exc
         self._inputs = [self._activation(item) for item in lowered.inputs]
         self._outputs = [self._activation(item) for item in lowered.outputs]
         self._arguments = [self._operands(call) for call in lowered.calls]
+
+    def _place(self) -> None:
+        session, lowered = self._session, self.model.lowered
+        self.module = session.load_module(
+            lowered.source, name=f"{self.model.name}.c", include=(data_folder("kernels"),)
+        )
+        self._constants: list[Tensor] = []
+        try:
+            for constant in lowered.constants:
+                self._constants.append(session.tensor(constant.data, section="rodata"))
+            self._arena = session.empty(lowered.plan.size_bytes, np.int8)
+        except MemoryFullError:
+            self.module.unload()
+            for tensor in self._constants:
+                tensor.free()
+            raise
 
     def _activation(self, item: Activation) -> Tensor:
         return self._session.view(self._arena, item.offset, item.shape, item.dtype)

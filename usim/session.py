@@ -314,6 +314,12 @@ class Session:
             link.bytes_read,
         )
 
+    def free_bytes(self, section: str) -> int:
+        """Bytes of a section that are not allocated, in however many pieces."""
+        self._require_open()
+        allocator = self._allocators[section]
+        return allocator.section.size_bytes - allocator.used_bytes
+
     def memory_use(self) -> tuple[SectionUse, ...]:
         """How full each section is and was at most; runs what is queued."""
         self.sync()
