@@ -16,7 +16,7 @@ DATA = Path(__file__).parent / "data"
 
 
 @lru_cache(maxsize=32)
-def _link(objects: tuple[bytes, ...], script: str) -> bytes:
+def _link(objects: tuple[bytes, ...], script: str, *options: str) -> bytes:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         names = []
@@ -25,7 +25,7 @@ def _link(objects: tuple[bytes, ...], script: str) -> bytes:
             names.append(f"{number}.o")
         (folder / "script.ld").write_text(script, encoding="utf-8")
         command = [sys.executable, "-m", "ziglang", "ld.lld", *names]
-        command += ["-T", "script.ld", "-o", "program.elf"]
+        command += ["-T", "script.ld", "-o", "program.elf", *options]
         # Its caches stay out of this folder, which goes away.
         done = subprocess.run(
             command, cwd=folder, capture_output=True, text=True, check=False, env=os.environ
@@ -56,3 +56,11 @@ def build_alone(source: str, name: str = "main.c", *, script: str | None = None,
 
 def mixed() -> bytes:
     return build((DATA / "mixed.c").read_text(encoding="utf-8"), "mixed.c")
+
+
+def stripped() -> bytes:
+    """mixed() without symbols and debug information."""
+    source = (DATA / "mixed.c").read_text(encoding="utf-8")
+    startup = (DATA / "startup.c").read_text(encoding="utf-8")
+    objects = (compile_c(source, "mixed.c"), compile_c(startup, "startup.c"))
+    return _link(objects, (DATA / "flash.ld").read_text(encoding="utf-8"), "--strip-all")

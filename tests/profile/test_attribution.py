@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from programs import stripped
 
 from usim.profile.attribution import INTERRUPTIONS, Attribution, call_paths, charges
 from usim.profile.loops import find_loops
+from usim.profile.program import read_program
 
 
 def _function(attribution, name):
@@ -143,3 +145,14 @@ def test_other_timings_account_for_everything_too(mixed_elf, recorded, timing):
     attribution = Attribution(recorded(mixed_elf, timing=timing))
     assert sum(use.exclusive for use in attribution.functions) == attribution.total
     assert _function(attribution, "Reset_Handler").inclusive == attribution.total
+
+
+def test_without_symbols_functions_are_what_was_called(tmp_path, recorded, mixed_elf):
+    path = tmp_path / "stripped.elf"
+    path.write_bytes(stripped())
+    attribution = Attribution(recorded(path))
+    assert sum(use.exclusive for use in attribution.functions) == attribution.recording.cycles
+    fibonacci = read_program(mixed_elf).find_address("fibonacci")
+    (found,) = [use for use in attribution.functions if use.address == fibonacci]
+    assert found.calls > 50
+    assert found.name == "function at 0x0800_0040"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from usim.profile.program import Program
+from usim.formatting import format_address
 from usim.profile.run import Recording
 from usim.timing.decode import Instruction
 from usim.timing.timer import TimedBlock
@@ -69,12 +70,35 @@ def charges(block: TimedBlock) -> list[Charge]:
     return parts
 
 
+class Names:
+    """Functions by address: from symbols, and where there are none, from what was called."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._program = recording.program
+        called = {int(address) for address in recording.call_tree["function"][1:]}
+        called.add(recording.start)
+        self._called = sorted(
+            address for address in called if self._program.function_at(address) is None
+        )
+
+    def at(self, address: int) -> tuple[str, int]:
+        """Name and start of the function that holds an address."""
+        function = self._program.function_at(address)
+        if function is not None:
+            return function.name, function.address
+        position = bisect_right(self._called, address) - 1
+        if position < 0:
+            return UNKNOWN, 0
+        return f"function at {format_address(self._called[position])}", self._called[position]
+
+
 class Attribution:
     """A recording's counts by instruction and by function."""
 
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
         self.in_cycles = recording.count.unit == "cycles"
+        self.names = Names(recording)
         self.instructions: dict[int, InstructionUse] = {}
         for block in recording.blocks:
             self._add(block)
@@ -139,39 +163,41 @@ def _functions(attribution: Attribution) -> list[FunctionUse]:
 
     for address, item in attribution.instructions.items():
         chain = program.source.inlined_at(address)
-        owner = use(chain[-1], address, inlined=True) if chain else use(*name_of(program, address))
+        owner = (
+            use(chain[-1], address, inlined=True) if chain else use(*attribution.names.at(address))
+        )
         owner.exclusive += item.count
         owner.instructions += item.executions
         for name in set(chain):
             use(name, address, inlined=True).inclusive += item.count
-    _add_calls(attribution, lambda address: use(*name_of(program, address)))
+    _add_calls(attribution, lambda address: use(*attribution.names.at(address)))
     outside = attribution.total - sum(item.exclusive for item in found.values())
     if outside:
         row = use(INTERRUPTIONS, 0)
         row.exclusive = row.inclusive = outside
+    for item in found.values():
+        item.inclusive = max(
+            item.inclusive, item.exclusive
+        )  # tail calls, where symbols are missing
     ran = [item for item in found.values() if item.instructions or item.calls or item.exclusive]
     return sorted(ran, key=lambda item: (-item.exclusive, item.name))
-
-
-def name_of(program: Program, address: int) -> tuple[str, int]:
-    """The function that holds an address, by name and start."""
-    function = program.function_at(address)
-    return (function.name, function.address) if function else (UNKNOWN, 0)
 
 
 def _add_calls(attribution: Attribution, use: Callable[[int], FunctionUse]) -> None:
     """Calls and inclusive counts from the call tree; a recursive call counts once."""
     tree = attribution.recording.call_tree
     column = "cycles" if attribution.in_cycles else "instructions"
-    owners: list[FunctionUse | None] = [None]
     inclusive = [int(value) for value in tree[column]]
     for node in range(len(tree) - 1, 0, -1):  # children come behind their parents
         inclusive[int(tree["parent"][node])] += inclusive[node]
     above: list[frozenset[int]] = [frozenset()]
+    if tree[column][0]:  # without symbols nothing tells the root from what it runs
+        first = use(attribution.recording.start)
+        first.calls, first.inclusive = 1, inclusive[0]
+        above[0] = frozenset({id(first)})
     for node in range(1, len(tree)):
         owner = use(int(tree["function"][node]))
         ancestors = above[int(tree["parent"][node])]
-        owners.append(owner)
         owner.calls += int(tree["calls"][node])
         if id(owner) not in ancestors:
             owner.inclusive += inclusive[node]
@@ -201,8 +227,8 @@ def call_paths(attribution: Attribution) -> Iterator[Path]:
     while pending:
         node, functions = pending.pop()
         if node and len(functions) < _DEEPEST_PATH:
-            functions = (*functions, name_of(recording.program, int(tree["function"][node])))
+            functions = (*functions, attribution.names.at(int(tree["function"][node])))
         count = int(tree[column][node])
         if count:
-            yield Path(functions or ((UNKNOWN, 0),), count)
+            yield Path(functions or (attribution.names.at(recording.start),), count)
         pending.extend((child, functions) for child in reversed(children[node]))

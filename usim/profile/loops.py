@@ -71,8 +71,7 @@ def _spans(attribution: Attribution) -> dict[tuple[int, int], str]:
             ends[last.target] = max(ends.get(last.target, 0), last.end)
     names = {}
     for start, end in ends.items():
-        function = program.function_at(start)
-        names[start, end] = function.name if function else ""
+        names[start, end] = attribution.names.at(start)[0]
     return names
 
 
