@@ -1,13 +1,10 @@
 """From machine code to what the pipeline model needs of it: operands with their roles, resources.
 
-Disassembly is Capstone's. Its lists of registers read and written have gaps (long multiplies'
-accumulators, DSP instructions' second operands, register lists), so operands are taken from their
-places in the instruction instead. An encoding is disassembled once, wherever it stands.
+Disassembly is Capstone's. An encoding is disassembled once, wherever it stands.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Literal
@@ -16,8 +13,9 @@ import capstone
 from capstone import arm as cs_arm
 
 from usim.timing import mnemonics
-from usim.timing.mnemonics import class_of, is_fp
-from usim.timing.tables import CLASSES, Role, Timing
+from usim.timing.mnemonics import class_of
+from usim.timing.operands import Memory, Operands, Source, expand
+from usim.timing.tables import CLASSES, Timing
 
 BranchKind = Literal["none", "conditional", "direct", "call", "indirect", "return"]
 FLAGS: Final = "flags"
@@ -25,37 +23,27 @@ GE_FLAGS: Final = "ge"
 _FP_FLAGS: Final = "fpscr"
 
 _ALWAYS: Final = 14
-_RELATIVE: Final = frozenset("b bl cbz cbnz".split())
+_RELATIVE: Final = frozenset({"b", "bl", "cbz", "cbnz"})
 # Capstone's names for these, and the architecture's.
 _RENAMED: Final = {"fconsts": "vmov", "fconstd": "vmov", "fmstat": "vmrs"}
-_STACK: Final = frozenset("push pop vpush vpop".split())
+_BRANCHES: Final[dict[str, BranchKind]] = {
+    "b": "direct",
+    "cbz": "conditional",
+    "cbnz": "conditional",
+    "bl": "call",
+    "blx": "call",
+    "bx": "indirect",
+    "tbb": "indirect",
+    "tbh": "indirect",
+}
 # Registers that no pipeline hazard is about.
 _IGNORED: Final = frozenset({"pc", "apsr_nzcv", "fpscr"})
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A register that is read, and what for: see tables.py."""
-
-    register: str
-    role: Role
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """A load or store of `words` 32-bit words (or less) at base + displacement."""
-
-    is_load: bool
-    base: str  # "pc" for literals, whose displacement is then the address
-    displacement: int | None  # None: an index register is added
-    words: int
 
 
 @dataclass(frozen=True, slots=True)
 class _Form:
     """What is common to all instructions of one encoding (and condition in an IT block)."""
 
-    name: str
     text: str
     class_name: str
     timing: Timing
@@ -109,129 +97,7 @@ def _is_rotated_constant(code: bytes) -> bool:
     return first & 0xFA00 == 0xF000 and not second & 0x8000 and bool(first & 0x400 or second >> 14)
 
 
-def _expand(register: str) -> Iterator[str]:
-    """A double register is its two single ones."""
-    if register.startswith("d") and register[1:].isdigit():
-        number = 2 * int(register[1:])
-        yield f"s{number}"
-        yield f"s{number + 1}"
-    else:
-        yield register
-
-
-class _Operands:
-    """The operands of one disassembled instruction, by their places."""
-
-    def __init__(self, insn: Any, name: str) -> None:  # noqa: ANN401 - capstone has no types
-        self.name = name
-        of_registers = [op for op in insn.operands if op.type == cs_arm.ARM_OP_REG]
-        self.registers = tuple(str(insn.reg_name(op.reg)) for op in of_registers)
-        self.shifts = bool(of_registers) and of_registers[-1].shift.type != cs_arm.ARM_SFT_INVALID
-        # The first operand of a two-operand form is read as well ("adds r0, r1").
-        self.reads_first = bool(of_registers) and bool(of_registers[0].access & capstone.CS_AC_READ)
-        immediates = [op.imm for op in insn.operands if op.type == cs_arm.ARM_OP_IMM]
-        self.immediate = immediates[-1] & 0xFFFF_FFFF if immediates else None
-        self.writes_back = bool(insn.writeback) or name in _STACK
-        self.base = self.index = ""
-        self.displacement = 0
-        for op in insn.operands:
-            if op.type == cs_arm.ARM_OP_MEM:
-                self.base = str(insn.reg_name(op.mem.base)) if op.mem.base else ""
-                self.index = str(insn.reg_name(op.mem.index)) if op.mem.index else ""
-                self.displacement = op.mem.disp
-        if name in _STACK:
-            self.base = "sp"
-        elif not self.base and name.startswith(("ldm", "stm", "vldm", "vstm")):
-            self.base, self.registers = self.registers[0], self.registers[1:]
-
-    def sources_and_results(self, class_name: str) -> tuple[list[Source], list[str]]:
-        """What is read and written, flags and base registers apart."""
-        timing = CLASSES[class_name]
-        plain = timing.operand
-        registers = self.registers
-        if timing.unit == "load":
-            return [], list(registers)
-        if class_name == "store_exclusive":
-            return [Source(registers[1], plain)], [registers[0]]
-        if timing.unit == "store":
-            return [Source(register, plain) for register in registers], []
-        if timing.unit == "branch" or self.name in mnemonics.COMPARES or "vcmp" in self.name:
-            return self._compared(class_name), []
-        if class_name == "multiply":
-            return self._multiplied()
-        if self.name == "msr":
-            return [Source(registers[0], plain)], []
-        if class_name == "fp_two_registers":
-            return self._moved_in_pairs()
-        results, sources = list(registers[:1]), list(registers[1:])
-        roles = [self._role(class_name, place) for place in range(1, len(registers))]
-        found = [Source(register, role) for register, role in zip(sources, roles, strict=True)]
-        if class_name in ("fp_fma", "fp_mla"):
-            found.append(
-                Source(
-                    registers[0], "fma_accumulator" if class_name == "fp_fma" else "mla_accumulator"
-                )
-            )
-        elif self.reads_first and registers:
-            found.append(Source(registers[0], self._role(class_name, 0)))
-        return found, results
-
-    def _compared(self, class_name: str) -> list[Source]:
-        if CLASSES[class_name].unit == "branch":
-            return []  # predicted, CBZ too
-        last = len(self.registers) - 1
-        return [
-            Source(register, self._role(class_name, place if last else 0))
-            for place, register in enumerate(self.registers)
-        ]
-
-    def _role(self, class_name: str, place: int) -> Role:
-        """How the register at `place` is used: the last one may have to be there early."""
-        is_last = place == len(self.registers) - 1 and place > 0
-        if class_name == "alu_inline_shift":
-            if len(self.registers) == 4:  # shifted by a register
-                return "shifted" if place >= 2 else "beside_shift"
-            return "shifted" if is_last else "beside_shift"
-        if class_name in ("extend_add", "bitfield_insert"):
-            early = is_last and self.name in mnemonics.SHIFT_LAST
-            return "shifted" if early or (self.name == "pkhtb" and place == 1) else "beside_shift"
-        if self.name == "usada8" and is_last:
-            return "accumulator"
-        return CLASSES[class_name].operand
-
-    def _multiplied(self) -> tuple[list[Source], list[str]]:
-        registers = self.registers
-        if self.name in mnemonics.LONG_MULTIPLIES:
-            results, factors, added = registers[:2], registers[2:], registers[:2]
-            if self.name not in mnemonics.LONG_ACCUMULATE:
-                added = ()
-        elif self.reads_first:  # muls r0, r1
-            results, factors, added = registers[:1], registers, ()
-        else:
-            results, factors, added = registers[:1], registers[1:3], registers[3:]
-        sources = [Source(register, "multiplicand") for register in factors]
-        sources += [Source(register, "accumulator") for register in added]
-        return sources, list(results)
-
-    def _moved_in_pairs(self) -> tuple[list[Source], list[str]]:
-        to_fp = is_fp(self.registers[0])
-        role: Role = "to_fp" if to_fp else "to_core"
-        split = sum(is_fp(register) == to_fp for register in self.registers)
-        return [Source(register, role) for register in self.registers[split:]], list(
-            self.registers[:split]
-        )
-
-    def memory(self, timing: Timing) -> Memory | None:
-        """The access, if there is one."""
-        if timing.unit not in ("load", "store"):
-            return None
-        moved = [single for register in self.registers for single in _expand(register)]
-        words = len(moved) - (self.name.startswith("strex"))
-        displacement = None if self.index else self.displacement
-        return Memory(timing.unit == "load", self.base, displacement, max(words, 1))
-
-
-def _flags(name: str, insn: Any, conditional: bool) -> tuple[list[Source], list[str]]:  # noqa: ANN401
+def _flags(name: str, insn: Any, *, conditional: bool) -> tuple[list[Source], list[str]]:  # noqa: ANN401
     """Flags read and written."""
     sources: list[Source] = []
     if conditional:
@@ -249,71 +115,47 @@ def _flags(name: str, insn: Any, conditional: bool) -> tuple[list[Source], list[
     return sources, [FLAGS] if insn.update_flags else []
 
 
-def _branch(name: str, operands: _Operands, conditional: bool, results: list[str]) -> BranchKind:
-    match name:
-        case "b":
-            return "conditional" if conditional else "direct"
-        case "cbz" | "cbnz":
-            return "conditional"
-        case "bl" | "blx":
-            return "call"
-        case "bx":
-            return "return" if operands.registers[:1] == ("lr",) else "indirect"
-        case "tbb" | "tbh":
-            return "indirect"
-    if "pc" in results:
+def _branch(name: str, operands: Operands, results: list[str], *, conditional: bool) -> BranchKind:
+    kind: BranchKind = _BRANCHES.get(name, "none")
+    if name == "b" and conditional:
+        kind = "conditional"
+    elif name == "bx" and operands.registers[:1] == ("lr",):
+        kind = "return"
+    elif "pc" in results:
         returns = name.startswith(("pop", "ldm")) or (name == "ldr" and operands.base == "sp")
-        return "return" if returns else "indirect"
-    return "none"
+        kind = "return" if returns else "indirect"
+    return kind
 
 
-def _form_of(insn: Any, condition: int, address: int) -> _Form:  # noqa: ANN401
+def _form_of(insn: Any, condition: int) -> _Form:  # noqa: ANN401
     name = str(insn.insn_name() or insn.mnemonic)
-    name = _RENAMED.get(name, name)
-    if insn.mnemonic.startswith("nop"):
-        name = "nop"
-    operands = _Operands(insn, name)
-    class_name = (
-        "nop"
-        if name == "nop"
-        else class_of(
-            name,
-            operands.registers,
-            shifts=operands.shifts,
-            rotated=_is_rotated_constant(insn.bytes),
-        )
-    )
+    name = "nop" if insn.mnemonic.startswith("nop") else _RENAMED.get(name, name)
+    operands = Operands(insn, name)
+    rotated = _is_rotated_constant(insn.bytes)
+    class_name = class_of(name, operands.registers, shifts=operands.shifts, rotated=rotated)
     timing = CLASSES[class_name]
     conditional = insn.cc not in (cs_arm.ARM_CC_AL, cs_arm.ARM_CC_INVALID) and class_name != "it"
     sources, results = operands.sources_and_results(class_name)
-    branch = _branch(name, operands, conditional, results)
-    flags_read, flags_written = _flags(name, insn, conditional and branch != "conditional")
+    branch = _branch(name, operands, results, conditional=conditional)
+    flags_read, flags_written = _flags(
+        name, insn, conditional=conditional and branch != "conditional"
+    )
     memory = operands.memory(timing)
-    if operands.base and operands.base != "pc":
-        sources.append(Source(operands.base, "address"))
-    if operands.index:
-        sources.append(Source(operands.index, "index"))
-    written_back = (operands.base,) if operands.writes_back and operands.base else ()
     if name in ("bl", "blx"):
         results.append("lr")
-    expanded = [single for register in results for single in _expand(register)]
+    written = [single for register in results for single in expand(register)]
+    written = [register for register in written if register not in _IGNORED] + flags_written
+    relative = name in _RELATIVE and operands.immediate is not None
     return _Form(
-        name=name,
         text=f"{insn.mnemonic} {insn.op_str}".strip(),
         class_name=class_name,
         timing=timing,
-        sources=_unique(sources + flags_read),
-        results=tuple(
-            r
-            for r in dict.fromkeys(expanded + flags_written)
-            if r not in _IGNORED or r == _FP_FLAGS and name.startswith("vcmp")
-        ),
-        early_results=written_back,
+        sources=_unique([*sources, *operands.address_sources(), *flags_read]),
+        results=tuple(dict.fromkeys(written)),
+        early_results=(operands.base,) if operands.writes_back and operands.base else (),
         issue_cycles=_issue_cycles(timing, memory),
         branch=branch,
-        offset=operands.immediate - address
-        if name in _RELATIVE and operands.immediate is not None
-        else None,
+        offset=(operands.immediate or 0) - insn.address if relative else None,
         predicate=0 if condition == _ALWAYS else (condition & 0xE) + 1,
         memory=memory,
     )
@@ -326,7 +168,7 @@ def _issue_cycles(timing: Timing, memory: Memory | None) -> int:
 
 
 def _unique(sources: list[Source]) -> tuple[Source, ...]:
-    expanded = [Source(r, source.role) for source in sources for r in _expand(source.register)]
+    expanded = [Source(r, source.role) for source in sources for r in expand(source.register)]
     return tuple(source for source in dict.fromkeys(expanded) if source.register != "pc")
 
 
@@ -338,7 +180,7 @@ def _form(code: bytes, condition: int) -> _Form | None:
     expected = 1 + bool(prefix)
     if len(found) != expected:
         return None
-    return _form_of(found[-1], condition, 0)
+    return _form_of(found[-1], condition)
 
 
 def _conditions(first_halfword: int) -> list[int]:
@@ -350,7 +192,7 @@ def _conditions(first_halfword: int) -> list[int]:
 
 
 _UNKNOWN: Final = _Form(
-    "", "(unknown)", "system", CLASSES["system"], (), (), (), CLASSES["system"].cycles, "none",
+    "(unknown)", "system", CLASSES["system"], (), (), (), CLASSES["system"].cycles, "none",
     None, 0, None,
 )  # fmt: skip
 

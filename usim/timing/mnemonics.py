@@ -4,34 +4,37 @@ from __future__ import annotations
 
 from typing import Final
 
-COMPARES: Final = frozenset("cmp cmn tst teq".split())
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+COMPARES: Final = _names("cmp cmn tst teq")
 # With a second operand that may be shifted or a constant.
-ALU: Final = COMPARES | frozenset(
-    "add adc sub sbc rsb and orr orn eor bic mov mvn addw subw adr neg movt movw movs".split()
+ALU: Final = COMPARES | _names(
+    "add adc sub sbc rsb and orr orn eor bic mov mvn addw subw adr neg movt movw movs"
 )
 # What the early ALU can do [J]; MOVW is a MOV with a plain constant.
-EARLY: Final = frozenset("add sub mov addw subw adr movw movs".split())
-SHIFTS: Final = frozenset("lsl lsr asr ror".split())
-READ_CARRY: Final = frozenset("adc sbc rrx".split())
+EARLY: Final = _names("add sub mov addw subw adr movw movs")
+SHIFTS: Final = _names("lsl lsr asr ror")
+READ_CARRY: Final = _names("adc sbc rrx")
 
-_LONG: Final = frozenset("smull umull".split())
-LONG_ACCUMULATE: Final = frozenset(
-    "smlal umlal umaal smlald smlaldx smlsld smlsldx smlalbb smlalbt smlaltb smlaltt".split()
+_LONG: Final = _names("smull umull")
+LONG_ACCUMULATE: Final = _names(
+    "smlal umlal umaal smlald smlaldx smlsld smlsldx smlalbb smlalbt smlaltb smlaltt"
 )
 LONG_MULTIPLIES: Final = _LONG | LONG_ACCUMULATE
-MULTIPLIES: Final = LONG_MULTIPLIES | frozenset(
+MULTIPLIES: Final = LONG_MULTIPLIES | _names(
     "mul mla mls smulbb smulbt smultb smultt smulwb smulwt smlabb smlabt smlatb smlatt smlawb "
     "smlawt smlad smladx smlsd smlsdx smmul smmulr smmla smmlar smmls smmlsr smuad smuadx smusd "
-    "smusdx".split()
+    "smusdx"
 )
 # They set APSR.GE, which SEL reads.
-SET_GE: Final = frozenset(
-    "sadd8 sadd16 uadd8 uadd16 ssub8 ssub16 usub8 usub16 sasx ssax uasx usax".split()
-)
-INSERTS: Final = frozenset("bfi bfc pkhbt pkhtb".split())
-EXTEND_ADDS: Final = frozenset("uxtab uxtah sxtab sxtah uxtab16 sxtab16".split())
+SET_GE: Final = _names("sadd8 sadd16 uadd8 uadd16 ssub8 ssub16 usub8 usub16 sasx ssax uasx usax")
+INSERTS: Final = _names("bfi bfc pkhbt pkhtb")
+EXTEND_ADDS: Final = _names("uxtab uxtah sxtab sxtah uxtab16 sxtab16")
 # The last operand goes through the EX1 shifter.
-SHIFT_LAST: Final = EXTEND_ADDS | frozenset("bfi pkhbt pkhtb".split())
+SHIFT_LAST: Final = EXTEND_ADDS | _names("bfi pkhbt pkhtb")
 
 _CLASS_OF: Final[dict[str, str]] = {
     name: class_name
@@ -61,9 +64,11 @@ _CLASS_OF: Final[dict[str, str]] = {
         "branch": "b bl bx blx",
         "compare_branch": "cbz cbnz",
         "table_branch": "tbb tbh",
+        "nop": "nop",
         "it": "it",
-        "fp_add": "vadd vsub vcmp vcmpe vcvt vcvtr vcvta vcvtn vcvtp vcvtm vcvtb vcvtt vrinta vrintn "
-        "vrintp vrintm vrintr vrintx vrintz vmaxnm vminnm vabs vneg vseleq vselge vselgt vselvs",
+        "fp_add": "vadd vsub vcmp vcmpe vcvt vcvtr vcvta vcvtn vcvtp vcvtm vcvtb vcvtt vrinta "
+        "vrintn vrintp vrintm vrintr vrintx vrintz vmaxnm vminnm vabs vneg vseleq vselge "
+        "vselgt vselvs",
         "fp_multiply": "vmul vnmul",
         "fp_fma": "vfma vfms vfnma vfnms",
         "fp_mla": "vmla vmls vnmla vnmls",
@@ -106,7 +111,7 @@ def _class_of_alu(name: str, *, shifts: bool, rotated: bool) -> str:
 
 def _class_of_vmov(registers: tuple[str, ...]) -> str:
     if len(registers) > 2:
-        return "fp_two_registers"
+        return "fp_two_from_core" if is_fp(registers[0]) else "fp_two_to_core"
     if len(registers) == 1:
         return "fp_constant"
     to, of = (is_fp(register) for register in registers)

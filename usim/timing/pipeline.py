@@ -1,10 +1,10 @@
-"""The issue model of the Cortex-M7: two instructions a cycle, in order, as far as operands and units allow.
+"""The issue model of the Cortex-M7: two instructions a cycle, in order, as far as they go together.
 
 `issue` takes a straight run of instructions and the state that the code before it left behind, and
 gives the cycles between the two plus the state that crosses to what follows. It is a function of
 exactly these: the same state and code always cost the same, whatever was seen before. States are
-small and compare equal when nothing that follows could tell them apart, so that a program visits few
-of them.
+small and compare equal when nothing that follows could tell them apart, so that a program visits
+few of them.
 
 Memory is not here: every access counts as a hit in a tightly coupled memory.
 """
@@ -14,13 +14,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
-from usim.timing.decode import FLAGS, Instruction, Memory, Source
-from usim.timing.tables import DEFAULT_PARAMETERS, EXTRA, NEEDS, Kind, Parameters, Role
+from usim.timing.decode import FLAGS, Instruction
+from usim.timing.operands import Memory, Source
+from usim.timing.states import (
+    DELAYS,
+    LONGEST,
+    NEUTRAL,
+    RESTARTED,
+    MacPlace,
+    Older,
+    Pending,
+    State,
+)
+from usim.timing.tables import DEFAULT_PARAMETERS, Kind, Parameters, Role
+
+__all__ = [
+    "NEUTRAL",
+    "RESTARTED",
+    "Issued",
+    "Older",
+    "Pending",
+    "Slot",
+    "State",
+    "issue",
+    "mispredict_cycles",
+    "steady_state",
+]
 
 StallReason = Literal[
     "", "pairs", "operand", "flags", "unit", "alone", "fetch", "fp after mac", "stored just before"
 ]  # fmt: skip
-MacPlace = Literal["", "first", "next"]
 _INFINITE_PAST: Final = -99
 _MACS: Final = frozenset({"fp_fma", "fp_mla"})
 # Pairs of units that one cycle can't hold. Two loads can, if their banks differ.
@@ -28,74 +51,7 @@ _EXCLUSIVE: Final = frozenset(
     {("mac", "mac"), ("store", "store"), ("fp", "fp"), ("branch", "branch"), ("mac", "store"),
      ("store", "mac")}
 )  # fmt: skip
-_KINDS: Final = tuple(dict.fromkeys(kind for kind, _ in EXTRA)) + ("alu", "flags", "fp_mac")
-_DELAYS: Final[dict[tuple[str, str], int]] = {
-    (kind, role): EXTRA.get((kind, role), 0) - need  # type: ignore[call-overload]
-    for kind in (*_KINDS, "narrow_load")
-    for role, need in NEEDS.items()
-}
-_FP_KINDS: Final = frozenset({"fp", "fp_load", "fp_mac"})
-_FP_ROLES: Final = frozenset(
-    {"fp", "fp_store", "fma_accumulator", "mla_accumulator", "to_core", "fp_copy"}
-)
-_FLAG_KINDS: Final = frozenset({"flags", "late_flags"})
-_FLAG_ROLES: Final = frozenset({"flags", "predicate"})
-
-
-def _roles_of(kind: str) -> frozenset[str]:
-    if kind in _FP_KINDS:
-        return _FP_ROLES
-    return _FLAG_ROLES if kind in _FLAG_KINDS else frozenset(NEEDS) - _FP_ROLES - _FLAG_ROLES
-
-
-# The longest that any consumer waits.
-_LONGEST: Final = {
-    kind: max(_DELAYS[kind, role] for role in _roles_of(kind)) for kind in (*_KINDS, "narrow_load")
-}
 _PREDICATE_PENALTY: Final = 2
-
-
-class Pending(NamedTuple):
-    """A result on its way: the late ALU can use it from `cycle` on."""
-
-    cycle: int
-    kind: Kind
-    predicate: int = 0
-    capped_at: int = 0  # of a predicated result: when everything can use it
-
-
-class Older(NamedTuple):
-    """What the instruction in the older slot of the boundary's cycle leaves to its partner."""
-
-    unit: str = ""
-    shifter: str = ""
-    mac_port: bool = False
-    mac: MacPlace = ""  # "first": no MAC shortly before it
-    bank_base: str = ""  # of a load: base register and word displacement, to compare banks
-    bank: int | None = None
-    is_taken_branch: bool = False
-
-
-class State(NamedTuple):
-    """What crosses from code to code. Cycles are relative to the boundary.
-
-    `older` is what issued in cycle 0 if its younger slot is still free, else None.
-    """
-
-    older: Older | None = None
-    pending: tuple[tuple[str, Pending], ...] = ()
-    stores: tuple[tuple[str, int, int], ...] = ()  # (base, displacement, loads wait until)
-    flags_age: int = 3  # cycles since the flags were set, at most early_flags_age
-    busy: int = 0  # nothing but a partner issues before this cycle
-    mac_block: int = 0  # what waits for MACs does so until this cycle
-    mla_block: int = 0  # an fma waits until this cycle
-    fetch_lead: int = 4  # cycles by which fetches are ahead of issue
-    jumped: bool = False  # the boundary was a taken branch
-
-
-NEUTRAL: Final = State()
-# After a misprediction, an exception: nothing is pending and nothing is fetched.
-RESTARTED: Final = State(fetch_lead=0, jumped=True)
 
 
 class Slot(NamedTuple):
@@ -146,7 +102,7 @@ class _Machine:
         if item is None:
             return _INFINITE_PAST
         role = role or source.role
-        at = item.cycle + _DELAYS[item.kind, role]
+        at = item.cycle + DELAYS[item.kind, role]
         if item.predicate and item.predicate != predicate:
             penalty = _PREDICATE_PENALTY if role == "beside_shift" else 1
             at = max(at, min(at + penalty, item.capped_at))
@@ -183,10 +139,7 @@ class _Machine:
         if older is not None and (early == "arithmetic" or older.shifter == "taken"):
             return False
         role: Role = "early" if early == "arithmetic" else "early_shift"
-        for source in instruction.sources:
-            if self._ready_for(source, 0, role) > cycle:
-                return False
-        return True
+        return all(self._ready_for(source, 0, role) <= cycle for source in instruction.sources)
 
     # Pairs.
 
@@ -195,23 +148,24 @@ class _Machine:
         older, timing = self.older, instruction.timing
         if older is None or timing.alone or timing.older_only:
             return False
-        if (older.unit, timing.unit) in _EXCLUSIVE:
-            return False
-        if timing.shifter == "taken" and older.shifter:
-            return False
-        if older.is_taken_branch and not self.parameters.branch_pairs_with_target:
-            return False
-        if self.mac_block > self.cycle:
-            # MACs one after the other leave no port to loads, stores and moves: but the first does.
-            if timing.mac_port and older.mac != "first":
-                return False
-            if older.mac_port and instruction.class_name in _MACS:
-                return False
-        return not (older.unit == timing.unit == "load" and self._banks_conflict(instruction))
+        refused = (
+            (older.unit, timing.unit) in _EXCLUSIVE
+            or (timing.shifter == "taken" and older.shifter != "")
+            or (older.is_taken_branch and not self.parameters.branch_pairs_with_target)
+            or (self.mac_block > self.cycle and self._macs_take_the_port(instruction, older))
+            or (older.unit == timing.unit == "load" and self._banks_conflict(instruction, older))
+        )
+        return not refused
 
-    def _banks_conflict(self, instruction: Instruction) -> bool:
-        memory, older = instruction.memory, self.older
-        if memory is None or memory.displacement is None or older is None or older.bank is None:
+    def _macs_take_the_port(self, instruction: Instruction, older: Older) -> bool:
+        """MACs one after the other leave no port to loads, stores and moves: but the first does."""
+        if instruction.timing.mac_port:
+            return older.mac != "first"
+        return older.mac_port and instruction.class_name in _MACS
+
+    def _banks_conflict(self, instruction: Instruction, older: Older) -> bool:
+        memory = instruction.memory
+        if memory is None or memory.displacement is None or older.bank is None:
             return self.parameters.unknown_banks_conflict
         if memory.base != older.bank_base:
             return self.parameters.unknown_banks_conflict
@@ -342,7 +296,7 @@ class _Machine:
         found = []
         for register, item in self.pending.items():
             penalty = _PREDICATE_PENALTY if item.predicate else 0
-            if item.cycle + _LONGEST[item.kind] + penalty > now:
+            if item.cycle + LONGEST[item.kind] + penalty > now:
                 cap = item.capped_at - now if item.predicate else 0
                 moved = Pending(item.cycle - now, item.kind, item.predicate, cap)
                 found.append((register, moved))

@@ -1,9 +1,9 @@
 """The Cortex-M7's figures, each with where it comes from.
 
-Sources: [J] cycle tests measured with DWT on an STM32H743 (jnk0le, "pipeline cycle test"); [L] Arm's
-scheduling model in LLVM (ARMScheduleM7.td, ARMLatencyMutations.cpp); [G] GCC's cortex-m7.md; [S] the
-SLOTHY project's M7 model; [C] calibrated here or chosen for want of a source, see docs/timing.md.
-Where they differ, [J] wins: it is a measurement.
+Sources: [J] cycle tests measured with DWT on an STM32H743 (jnk0le, "pipeline cycle test"); [L]
+Arm's scheduling model in LLVM (ARMScheduleM7.td, ARMLatencyMutations.cpp); [G] GCC's cortex-m7.md;
+[S] the SLOTHY project's M7 model; [C] calibrated here or chosen for want of a source, see
+docs/timing.md. Where they differ, [J] wins: it is a measurement.
 
 A result of latency L, issued in cycle c, is there for an instruction that is issued in cycle
 c + L - need (+ what EXTRA says of this pair of producer and consumer). `need` is when the consumer
@@ -17,9 +17,9 @@ from typing import Final, Literal
 
 # How an operand is used. What each needs is in NEEDS.
 Role = Literal[
-    "plain", "shift", "early", "early_shift", "address", "index", "shifted", "beside_shift", "reversed", "multiplicand",
-    "accumulator", "store", "flags", "predicate", "to_fp", "fp", "fp_store", "fma_accumulator",
-    "mla_accumulator", "to_core", "fp_copy",
+    "plain", "shift", "early", "early_shift", "address", "index", "shifted", "beside_shift",
+    "reversed", "multiplicand", "accumulator", "store", "flags", "predicate", "to_fp", "fp",
+    "fp_store", "fma_accumulator", "mla_accumulator", "to_core", "fp_copy",
 ]  # fmt: skip
 # How a result was made, as far as a consumer can tell. What it costs is in EXTRA.
 Kind = Literal[
@@ -150,7 +150,8 @@ CLASSES: Final[dict[str, Timing]] = {
     "fp_constant": Timing(3, "J", "fp", unit="fp", waits_for_mac=True, mac_port=True),
     "fp_from_core": Timing(3, "J", "fp", "to_fp", unit="fp", mac_port=True),
     "fp_to_core": Timing(1, "J", operand="to_core", unit="fp", mac_port=True),
-    "fp_two_registers": Timing(3, "S", "fp", "to_core", unit="fp", alone=True, mac_port=True),
+    "fp_two_to_core": Timing(3, "S", operand="to_core", unit="fp", alone=True, mac_port=True),
+    "fp_two_from_core": Timing(3, "S", "fp", "to_fp", unit="fp", alone=True, mac_port=True),
     "fp_load": Timing(1, "J", "fp_load", unit="load", mac_port=True),
     "fp_load_double": Timing(2, "L", "fp_load", unit="load", alone=True, waits_for_mac=True),
     "fp_load_multiple": Timing(1, "J", "fp_load", unit="load", alone=True, waits_for_mac=True),
