@@ -6,6 +6,8 @@ import struct
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from programs import build, compile_c
 
 from usim.errors import ProgramError
@@ -65,6 +67,24 @@ def test_a_truncated_file_says_where_it_ends(tmp_path):
 @pytest.mark.parametrize("keep", [20, 60, 400])
 def test_the_beginning_of_an_executable_is_refused_in_one_line(tmp_path, keep):
     assert "a.elf" in _refusal(tmp_path / "a.elf", build(EMPTY)[:keep])
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+def test_damage_is_refused_or_survived(tmp_path, data):
+    elf = bytearray(build(EMPTY))
+    for _ in range(data.draw(st.integers(1, 4))):
+        elf[data.draw(st.integers(0, len(elf) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path / "damaged.elf"
+    path.write_bytes(elf)
+    try:
+        read = read_program(path)
+        check_placement(read, load_platform("stm32f746"))
+        find_vector_table(read, load_platform("stm32f746"))
+    except ProgramError as refusal:
+        assert "\n" not in str(refusal)
+    else:
+        assert read.describe(0x0800_0042).startswith("0x0800_0042")
 
 
 def test_a_segment_outside_memory_is_named_with_what_memory_there_is(tmp_path):

@@ -175,12 +175,11 @@ def _functions(attribution: Attribution) -> list[FunctionUse]:
     if outside:
         row = use(INTERRUPTIONS, 0)
         row.exclusive = row.inclusive = outside
-    for item in found.values():
-        item.inclusive = max(
-            item.inclusive, item.exclusive
-        )  # tail calls, where symbols are missing
-    ran = [item for item in found.values() if item.instructions or item.calls or item.exclusive]
-    return sorted(ran, key=lambda item: (-item.exclusive, item.name))
+    ran = [used for used in found.values() if used.instructions or used.calls or used.exclusive]
+    for used in ran:
+        # Without symbols a tail call stays in the call tree's node of its caller.
+        used.inclusive = max(used.inclusive, used.exclusive)
+    return sorted(ran, key=lambda used: (-used.exclusive, used.name))
 
 
 def _add_calls(attribution: Attribution, use: Callable[[int], FunctionUse]) -> None:

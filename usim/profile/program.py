@@ -14,13 +14,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
 from usim.errors import ProgramError
 from usim.formatting import format_address
-from usim.profile.source import SourceMap
+from usim.profile.source import READ_ERRORS, SourceMap
 from usim.timing.decode import Instruction, decode
 
 _SHF_ALLOC: Final = 0x2
@@ -235,9 +234,8 @@ def read_program(path: Path) -> Program:
         sections = tuple(_sections(elf))
         symbols = tuple(_symbols(elf))
         marks = tuple(sorted(_marks(elf)))
-    # pyelftools reports damage in many ways, depending on where it is.
-    except (ELFError, ValueError, KeyError, IndexError, TypeError, AttributeError) as exc:
-        raise ProgramError(f"{file} is damaged: {exc}", file=file) from exc
+    except READ_ERRORS as exc:
+        raise ProgramError(f"{file} is damaged: {exc or type(exc).__name__}", file=file) from exc
     if not segments:
         raise ProgramError(f"{file} has nothing to load (no PT_LOAD segment)", file=file)
     return Program(file, elf_bytes, segments, sections, symbols, marks)

@@ -16,6 +16,19 @@ from elftools.dwarf.dwarfinfo import DWARFInfo
 from elftools.elf.elffile import ELFFile
 
 _LOG = logging.getLogger(__name__)
+
+# How pyelftools reports damage, depending on where it is.
+READ_ERRORS: Final = (
+    ELFError,
+    DWARFError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 _HIGH_PC_IS_ADDRESS: Final = "DW_FORM_addr"
 # Linkers leave the debug information of dropped functions behind, at one of these addresses.
 _DROPPED: Final = (0xFFFF_FFFF, 0xFFFF_FFFE)
@@ -63,9 +76,8 @@ class SourceMap:
                 return cls((), ())
             dwarf = elf.get_dwarf_info()
             return cls(list(_rows(dwarf)), list(_inlined_ranges(dwarf)))
-        # pyelftools reports damage in many ways, depending on where it is.
-        except (ELFError, DWARFError, ValueError, KeyError, IndexError, AttributeError) as exc:
-            _LOG.warning("debug information is not usable: %s", exc)
+        except READ_ERRORS as exc:
+            _LOG.warning("debug information is not usable: %s", exc or type(exc).__name__)
             return cls((), ())
 
     def line_at(self, address: int) -> SourceLine | None:
