@@ -359,7 +359,7 @@ class UnicornEngine:
             self._hook_once(division, "usim_on_division", self.counter.pointer)
             for division in divisions_in(code, address)
         ]
-        if InspectReason.REGISTERS in self.counter.inspect_reasons:
+        if self.counter.inspect_reasons & (InspectReason.REGISTERS | InspectReason.POINTERS):
             hooked += [
                 self._hook_once(place, "usim_on_register_access", self.counter.pointer)
                 for place in self._register_accesses(code, address)
@@ -373,7 +373,7 @@ class UnicornEngine:
             self._uc.ctl_remove_cache(address, address + size_bytes)
 
     def _register_accesses(self, code: bytes, address: int) -> list[int]:
-        """Instructions of a block that access system registers, or that may."""
+        """Instructions of a block that access system registers; if it makes pointers, that may."""
         accesses = find_accesses(code, address)
 
         def register(number: int) -> int:
@@ -384,7 +384,9 @@ class UnicornEngine:
             for place, access in accesses.known
             if access.address.value(register) in self._register_space
         ]
-        return known + [place for place, _ in accesses.at_instruction]
+        if InspectReason.REGISTERS in self.counter.inspect_reasons:
+            known += [place for place, _ in accesses.at_instruction]
+        return known
 
     def _hook_once(self, instruction: int, callback: str, data: int) -> bool:
         key = instruction, callback

@@ -29,8 +29,9 @@ class InspectReason(IntFlag):
     """Why a block that is new must be looked at before it runs."""
 
     DIVISION = 1
-    REGISTERS = 2
+    REGISTERS = 2  # its code makes a pointer to system registers
     ACCESSES = 4
+    POINTERS = 8  # a core register holds one
 
 
 class _Counter(ctypes.Structure):

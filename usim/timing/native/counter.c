@@ -103,7 +103,7 @@ static uint32_t needs_inspection(counter_t *counter, uint32_t address, uint32_t 
         i += wide != 0U ? 4U : 2U;
     }
     if (any_register_points_at_registers(counter) != 0U) {
-        reasons |= INSPECT_REGISTERS;
+        reasons |= INSPECT_POINTERS;
     }
     return reasons;
 }

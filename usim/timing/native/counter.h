@@ -24,7 +24,12 @@ enum stop_reason {
     DIVIDED_BY_ZERO = 4
 };
 
-enum inspect_reason { INSPECT_DIVISION = 1, INSPECT_REGISTERS = 2, INSPECT_ACCESSES = 4 };
+enum inspect_reason {
+    INSPECT_DIVISION = 1,
+    INSPECT_REGISTERS = 2, /* its code makes a pointer to system registers */
+    INSPECT_ACCESSES = 4,
+    INSPECT_POINTERS = 8 /* a core register holds one, to be used here or not */
+};
 
 typedef struct timer timer_t;
 
