@@ -78,7 +78,7 @@ class Session:
         *,
         backend: str = "embedded",
         toolchain: str | None = None,
-        timing: Timing = "count",
+        timing: Timing = "full",
         strict: bool = False,
         queue_length: int = 32,
         timeout_s: float = 30.0,
