@@ -66,13 +66,13 @@ class Session:
 
     `platform` is a name or a platform.yaml; `backend` one of usim.devices.BACKENDS.
     `timing` says what an emulated device counts: "count" instructions, "core" cycles of the issue
-    model as if every access hit, "full" cycles with caches and memories; a board measures. Calls are
-    queued and run as one batch when a result is read, on sync(), when the queue (`queue_length`)
-    or the args section is full, and at exit; `strict` runs each at once. `timeout_s` limits one
-    batch, in seconds of host time.
+    model as if every access hit, "full" cycles with caches and memories; a board measures.
+    Calls are queued and run as one batch when a result is read, on sync(), when the queue
+    (`queue_length`) or the args section is full, and at exit; `strict` runs each at once.
+    `timeout_s` limits one batch, in seconds of host time.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - options, given by name
         self,
         platform: str | Path | Platform = "stm32f746",
         *,
