@@ -17,13 +17,14 @@ _FLAGS = ["-target", "thumbv7em-none-eabihf", "-mcpu=cortex-m7", "-mfpu=fpv5-sp-
 _C = """
 typedef unsigned u; typedef unsigned long long ull; typedef signed char s8; typedef short s16;
 struct point { float x, y; }; struct big { u words[24]; };
-int table(int k, int a) { switch (k) { case 0: return a * 3; case 1: return a / 5; case 2: return -a;
-    case 3: return a << 7; case 4: return a % 11; case 5: return a ^ 0x1fc0; default: return 0; } }
+int table(int k, int a) { switch (k) { case 0: return a * 3; case 1: return a / 5; case 2:
+    return -a; case 3: return a << 7; case 4: return a % 11; case 5: return a ^ 0x1fc0;
+    default: return 0; } }
 ull wide(ull a, ull b) { return a * b + (a >> 7) - (b << 9) + (ull)(u)a * (u)b; }
 u divide(u a, int b, u c) { return a / c + (u)(b / 3) + (u)(b % (int)c); }
 int dot(const s8 *a, const s8 *b, int n) { int s = 0; while (n--) s += *a++ * *b++; return s; }
-int dot16(const s16 *a, const s16 *b, int n) { int s = 0; for (int i = 0; i < n; i++) s += a[i] * b[i];
-    return s; }
+int dot16(const s16 *a, const s16 *b, int n) { int s = 0; for (int i = 0; i < n; i++)
+    s += a[i] * b[i]; return s; }
 float norm(const struct point *p, int n) { float s = 0; for (int i = 0; i < n; i++)
     s += p[i].x * p[i].x + p[i].y / (p[i].x - 2.5f); return __builtin_sqrtf(s) > 1.0f ? s : -s; }
 int convert(float f) { return (int)f + (f < 3.0f) + (int)(f * 256.0f); }

@@ -56,7 +56,8 @@ THROUGHPUT = [
     ("no two DSP instructions [J]", "uxtb.w r0, r1; sadd16 r2, r3, r4", 2),
     ("DSP in the older slot [J]", "uxtb.w r0, r1; eor.w r2, r3, r4", 1),
     ("bit field beside a plain shift", "ubfx r0, r1, #2, #3; lsl.w r2, r3, #4", 1),
-    ("bit field, not beside an inline shift [J]", "ubfx r0, r1, #2, #3; add.w r2, r3, r4, lsl #4", 2),
+    ("bit field, not beside an inline shift [J]",
+     "ubfx r0, r1, #2, #3; add.w r2, r3, r4, lsl #4", 2),
     ("REV, not beside an inline shift [J]", "rev.w r0, r1; add.w r2, r3, r4, lsl #4", 2),
     ("UXTAB, not beside a shifted constant [J]", "uxtab r0, r1, r6; add.w r2, r3, #0x1fc0", 2),
     ("UXTB beside an inline shift [J]", "uxtb.w r0, r1; add.w r2, r3, r4, lsl #4", 1),
@@ -109,7 +110,8 @@ LOOPS = {
     "table": "tbb [pc, r0]",
     "late flags": "1: add.w r1, r1, #1; add.w r2, r2, #1; subs.w r0, r0, #1; nop.w; bne.w 1b",
     "early flags": "1: subs.w r0, r0, #1; nop.w; nop.w; nop.w; nop.w; nop.w; bne.w 1b",
-    "compare and branch": "1: subs.w r0, r0, #1; nop.w; nop.w; nop.w; nop.w; nop.w; cbz r0, 2f; nop; 2: nop",
+    "compare and branch": "subs.w r0, r0, #1; nop.w; nop.w; nop.w; nop.w; nop.w; "
+    "cbz r0, 2f; nop; 2: nop",
 }  # fmt: skip
 _PAIRS = {
     (older, younger): f"{OPERAND2[older][0]}; {OPERAND2[younger][1]}"
@@ -120,7 +122,8 @@ assembly = Assembly(
     + list(_PAIRS.values())
     + list(LOOPS.values())
     + ["nop.w; uxtb.w r0, r1", "nop.w; add.w r0, r1, r2; ldr.w r3, [r0]",
-       "nop.w; lsl.w r0, r1, #2; ldr.w r3, [r0]", "eor.w r4, r5, r6, lsl #2; lsl.w r0, r1, #2; ldr.w r3, [r0]",
+       "nop.w; lsl.w r0, r1, #2; ldr.w r3, [r0]",
+       "eor.w r4, r5, r6, lsl #2; lsl.w r0, r1, #2; ldr.w r3, [r0]",
        "ldr.w r0, [r1]; ldr.w r2, [r3]", "vfma.f32 s0, s1, s2; vldr s3, [r0]"]
 )  # fmt: skip
 
