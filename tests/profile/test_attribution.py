@@ -156,3 +156,9 @@ def test_without_symbols_functions_are_what_was_called(tmp_path, recorded, mixed
     (found,) = [use for use in attribution.functions if use.address == fibonacci]
     assert found.calls > 50
     assert found.name == "function at 0x0800_0040"
+
+
+def test_semihosting_calls_cost_the_program_nothing(program, recorded, mixed_source):
+    attribution = Attribution(recorded(program(mixed_source, flags=("-O0",))))
+    assert attribution.recording.interruption_cycles == 0
+    assert INTERRUPTIONS not in {use.name for use in attribution.functions}

@@ -33,7 +33,7 @@ _BRANCH_KINDS: Final = {
 _MAX_STATES: Final = 1 << 18
 _PRICE_COUNT: Final = 262144
 _NODE_COUNT: Final = 65536
-_MAX_PRICES: Final = _PRICE_COUNT // 4 * 3
+_MAX_PRICES: Final = _PRICE_COUNT // 4 * 3  # beyond, looking rows up would be slow
 
 PRICE_DTYPE: Final = np.dtype(
     [
@@ -92,6 +92,7 @@ class _Price(ctypes.Structure):
 _PRICE_CALLBACK = ctypes.CFUNCTYPE(
     None, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32, ctypes.POINTER(_Price)
 )
+_MAKE_ROOM_CALLBACK = ctypes.CFUNCTYPE(None)
 
 
 class _Timer(ctypes.Structure):
@@ -113,6 +114,9 @@ class _Timer(ctypes.Structure):
         ("node_count", ctypes.c_uint32),
         ("node", ctypes.c_uint32),
         ("depth", ctypes.c_uint32),
+        ("max_prices", ctypes.c_uint32),
+        ("paused_at", ctypes.c_uint32),
+        ("make_room", _MAKE_ROOM_CALLBACK),
     )
 
 
@@ -176,6 +180,7 @@ class CycleTimer:
         counter: InstructionCounter,
         read_code: Callable[[int, int], bytes],
         parameters: Parameters = DEFAULT_PARAMETERS,
+        max_prices: int = _MAX_PRICES,
     ) -> None:
         self.parameters = parameters
         self._counter = counter
@@ -194,12 +199,23 @@ class CycleTimer:
         # told of a block that runs for the first time.
         self.function_at: Callable[[int], int] = lambda _: 0
         self.on_new_block: Callable[[Sequence[Instruction]], None] | None = None
+        # How many of the coming instructions belong to an IT block that has begun before.
+        self.left_of_it_block: Callable[[], int] = lambda: 0
+        # Whether blocks() tells of code, too, that has been replaced since it ran.
+        self.keeps_replaced_code = False
+        self._replaced: list[TimedBlock] = []
+        self._failure: BaseException | None = None
         self._interruptions = 0
         self._cuts: Counter[tuple[int, int, int, int]] = Counter()
+        # What was priced, as it was then: memory may hold other code by now.
+        self._priced_code: dict[tuple[int, int], bytes] = {}
         self._states: list[State] = []
+        self._merges_states = False
         self._state_ids: dict[State, int] = {}
-        self._callback = _PRICE_CALLBACK(self._price)  # kept alive: native code calls it
-        self._state.price = self._callback
+        # Kept alive: native code calls them.
+        self._callbacks = _PRICE_CALLBACK(self._price_guarded), _MAKE_ROOM_CALLBACK(self._make_room)
+        self._state.price, self._state.make_room = self._callbacks
+        self._state.max_prices = max_prices
         self._state.indirect_mispredict = parameters.mispredict
         assert self._id_of(NEUTRAL) == 0
         self._state.after_mispredict = self._id_of(NEUTRAL._replace(fetch_lead=0, jumped=True))
@@ -233,7 +249,7 @@ class CycleTimer:
         address, size = state.block_address, state.block_size
         if not address < pc < address + size or not state.previous:
             return 0, None
-        code = self._read_code(address, size)
+        code = self._priced_code[address, size]
         entry = self._states[state.block_state]
         whole = issue(decode(code, address), entry, parameters=self.parameters)
         part = issue(decode(code[: pc - address], address), entry, parameters=self.parameters)
@@ -245,7 +261,7 @@ class CycleTimer:
         address, size = at.block_address, at.block_size
         if not address <= pc < address + size or not at.previous:
             return
-        code, entry = self._read_code(address, size), self._states[at.block_state]
+        code, entry = self._priced_code[address, size], self._states[at.block_state]
         whole = self._issue(code, address, entry)
         # An empty part is no boundary of its own: the state stays what it was.
         part = self._issue(code[: pc - address], address, entry) if pc > address else None
@@ -265,10 +281,13 @@ class CycleTimer:
 
     def interrupt(self, cycles: int) -> None:
         """The pipeline was emptied, and something else took `cycles`: an exception's entry, say."""
-        self._interruptions += cycles - self._in_flight_now()
-        self._state.cycles += cycles
+        # The last instruction is finished meanwhile.
+        taken = max(cycles, self._in_flight_now())
+        self._interruptions += taken - self._in_flight_now()
+        self._state.cycles += taken
         self._state.state = self._state.after_mispredict
         self._state.previous = None
+        self._state.paused_at = 0
 
     def finish(self) -> None:
         """The program is over: the cycle of its last instruction counts as well."""
@@ -294,11 +313,27 @@ class CycleTimer:
         self._counter.library.usim_timer_restart(self.pointer)
         self._interruptions = 0
         self._cuts.clear()
+        self._replaced.clear()
 
     def forget_code(self) -> None:
-        """Code has changed: drop what is known of blocks."""
+        """Code has changed: drop what is known of blocks.
+
+        Cycles, call tree and predictions stay. blocks() tells of what ran before as it was then only
+        if keeps_replaced_code is set: who loads code again and again would collect all of it.
+        """
+        if self.keeps_replaced_code:
+            self._replaced = self.blocks()
+        self._drop_prices()
+
+    def _make_room(self) -> None:
+        """The table of prices is full: what ran is kept apart, and pricing starts over."""
+        self._replaced = self.blocks()
+        self._drop_prices()
+
+    def _drop_prices(self) -> None:
         self._counter.library.usim_timer_forget(self.pointer)
         self._cuts.clear()
+        self._priced_code.clear()
 
     # Pricing.
 
@@ -306,22 +341,39 @@ class CycleTimer:
         known = self._state_ids.get(state)
         if known is None:
             if len(self._states) >= _MAX_STATES:
-                _LOG.warning("more than %d pipeline states: some are merged", _MAX_STATES)
+                if not self._merges_states:
+                    _LOG.warning("more than %d pipeline states: some are merged", _MAX_STATES)
+                self._merges_states = True
                 return 0
             known = self._state_ids[state] = len(self._states)
             self._states.append(state)
         return known
 
+    def _price_guarded(self, state_id: int, address: int, size: int, result: Any) -> None:  # noqa: ANN401
+        try:
+            self._price(state_id, address, size, result)
+        # Whatever it is, Ctrl-C included: ctypes would print it and go on with a price of nothing.
+        except BaseException as exc:  # noqa: BLE001
+            self._failure = exc
+            self._counter.stop()
+
+    def raise_failure(self) -> None:
+        """Raise what pricing a block has raised in the last run, if it has."""
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            self.forget_code()
+            raise failure
+
     def _price(self, state_id: int, address: int, size: int, result: Any) -> None:  # noqa: ANN401
-        instructions = decode(self._read_code(address, size), address)
+        code = self._priced_code[address, size] = self._read_code(address, size)
+        instructions = decode(code, address)
         entry = self._states[state_id]
         issued = issue(instructions, entry, parameters=self.parameters)
         price = result.contents
         price.cycles = issued.cycles
         if self._memory_model is not None:
-            code = self._read_code(address, size)
             price.accesses, price.access_count, price.access_registers = (
-                self._memory_model.accesses_of(code, address)
+                self._memory_model.accesses_of(code, address, self.left_of_it_block())
             )
         price.in_flight = _in_flight(issued.state)
         price.own_cycles = _span(entry, issued)
@@ -352,12 +404,15 @@ class CycleTimer:
     # What was executed.
 
     def blocks(self) -> list[TimedBlock]:
-        """Every block that ran since restart(), once for each state in which it was entered."""
+        """Every block that ran since restart(), once for each state in which it was entered.
+
+        Of a block twice, where its price was dropped in between: see forget_code().
+        """
         rows = self._prices[(self._prices["key"] != 0) & (self._prices["executions"] > 0)]
         cuts: dict[tuple[int, int, int], Counter[int]] = {}
         for (*block, pc), times in self._cuts.items():
             cuts.setdefault((block[0], block[1], block[2]), Counter())[pc] += times
-        return [block for row in rows for block in self._timed_blocks(row, cuts)]
+        return self._replaced + [block for row in rows for block in self._timed_blocks(row, cuts)]
 
     def _timed_blocks(
         self,
@@ -367,7 +422,7 @@ class CycleTimer:
         """A price as it ran, and as it ran up to where it was cut short."""
         key = int(row["key"])
         address, size, state_id = key & 0xFFFF_FFFF, key >> 32 & 0x1FFF, key >> 45 & 0x3FFFF
-        entry, code = self._states[state_id], self._read_code(address, size)
+        entry, code = self._states[state_id], self._priced_code[address, size]
         cut = cuts.get((address, size, state_id), Counter())
         runs = {address + size: int(row["executions"]) - cut.total(), **cut}
         for end, executions in runs.items():
