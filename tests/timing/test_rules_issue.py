@@ -170,6 +170,10 @@ def test_loads_of_unknown_banks_pair_unless_told_otherwise():
     assert issue_cycles(code, Parameters(unknown_banks_conflict=True)) == [0, 1]
 
 
+def test_what_a_division_takes_can_be_chosen():
+    assert cycles_per_copy(_code("sdiv r0, r1, r2"), Parameters(divide=4)) == 4
+
+
 def test_first_mac_shares_its_cycle_with_a_load():
     assert issue_cycles(assembly("vfma.f32 s0, s1, s2; vldr s3, [r0]")) == [0, 0]
 

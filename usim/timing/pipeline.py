@@ -215,7 +215,7 @@ class _Machine:
     def _retire(self, instruction: Instruction, start: int, older: Older | None) -> None:
         timing = instruction.timing
         early = self._goes_early(instruction, start, older)
-        end = start + instruction.issue_cycles
+        end = start + self._cycles_of(instruction)
         if timing.unit == "branch":
             compares = instruction.class_name == "compare_branch"
             self.flags_to_branch = 0 if compares else start - self.flags_set_at
@@ -225,6 +225,11 @@ class _Machine:
             self.cycle, self.older = end if timing.alone else start + 1, None
         else:
             self.cycle, self.older = start, _as_older(instruction, mac)
+
+    def _cycles_of(self, instruction: Instruction) -> int:
+        if instruction.class_name == "divide":
+            return self.parameters.divide
+        return instruction.issue_cycles
 
     def _note_units(self, instruction: Instruction, start: int) -> MacPlace:
         """Remember what it keeps busy; say whether it is a MAC, and the first after a while."""
@@ -246,7 +251,7 @@ class _Machine:
 
     def _publish(self, instruction: Instruction, start: int, *, early: bool) -> None:
         timing = instruction.timing
-        at = start + instruction.issue_cycles - 1 + timing.latency
+        at = start + self._cycles_of(instruction) - 1 + timing.latency
         if timing.unit == "fp":
             at = start + timing.latency
         kind: Kind = timing.kind
