@@ -11,8 +11,8 @@ from usim.formatting import format_address, format_bytes
 from usim.platforms import Platform
 
 CountUnit = Literal["cycles", "instructions", "none"]
-# What a simulated device models of time: nothing (it counts instructions), the core with every access
-# a hit, or caches and memories as well.
+# What a simulated device models of time: nothing (it counts instructions), the core with every
+# access a hit, or caches and memories as well.
 Timing = Literal["count", "core", "full"]
 CountSource = Literal["measured", "modelled", "counted", "none"]
 
