@@ -62,10 +62,15 @@ def charges(block: TimedBlock) -> list[Charge]:
     slots = block.issued.slots
     for number, slot in enumerate(slots):
         stall = 0 if slot.younger else max(slot.cycle - cycle, 0)
-        own = 0 if slot.younger else slot.instruction.issue_cycles
+        cycle += stall
         if number == len(slots) - 1:
-            own = block.end_cycle - cycle - stall
-        cycle += stall + own
+            own = block.end_cycle - cycle
+        elif slot.younger:
+            own = 0
+        else:  # long ones may overlap with what follows
+            own = max(min(slot.instruction.issue_cycles, slots[number + 1].cycle - cycle), 0)
+            own = own or int(slots[number + 1].cycle == slot.cycle)
+        cycle += own
         parts.append(Charge(stall + own, stall, slot.reason if stall else ""))
     return parts
 

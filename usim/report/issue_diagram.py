@@ -17,7 +17,7 @@ EXPLAINED = {
     "alone": "issues alone",
     "fetch": "waits for its fetch",
     "fp after mac": "waits behind a floating-point MAC",
-    "branch target": "first behind a branch",
+    "stored just before": "waits for a store to the same word",
     "mispredicted": "branch mispredicted",
     "memory": "waits for memory (of its whole block)",
 }
