@@ -27,7 +27,15 @@ _POOL = [
     "vdiv.f32 s4, s1, s2", "vcmp.f32 s0, s1; vmrs apsr_nzcv, fpscr", "vmov s0, r0",
     "vmov r1, s0", "vmov.f32 s5, #1.0", "vmov r2, r3, s0, s1",
 ]  # fmt: skip
-assembly = Assembly(_POOL)
+# They write registers that nothing else uses: an added instruction that overwrites a result would
+# end the wait for it, and save what it likes.
+_ADDED = [
+    "nop", "nop.w", "add.w r8, r9, r10", "eor.w r8, r9, r10", "lsl.w r8, r9, #2",
+    "add.w r8, r9, r10, lsl #2", "mul r8, r9, r10", "ldr.w r8, [r9]", "ldrb.w r8, [r9]",
+    "str.w r10, [r9]", "uxtb.w r8, r9", "rev.w r8, r9", "sdiv r8, r9, r10", "ldrd r8, r10, [r9]",
+    "dmb", "vadd.f32 s20, s21, s22", "vfma.f32 s20, s21, s22", "vldr s20, [r9]",
+]  # fmt: skip
+assembly = Assembly(_POOL + _ADDED)
 programs = st.lists(st.sampled_from(_POOL), min_size=1, max_size=24)
 offsets = st.sampled_from([0, 2, 4, 6])
 states = st.sampled_from([NEUTRAL, RESTARTED])
@@ -71,7 +79,7 @@ def test_the_price_does_not_depend_on_what_was_priced_before(program, other, off
 
 
 @settings(max_examples=300, deadline=None)
-@given(programs, offsets, st.sampled_from([text for text in _POOL if "it" not in text]), st.data())
+@given(programs, offsets, st.sampled_from(_ADDED), st.data())
 def test_adding_an_instruction_saves_a_cycle_at_most(program, offset, added, data):
     """Which it can: in another slot, what follows may pair or run early where it did not."""
     at = data.draw(st.integers(0, len(program)))
