@@ -25,6 +25,12 @@ def test_a_profile_names_the_end_the_totals_and_their_source(mixed_elf, usim_com
     assert re.search(r"^Stack +[\d,]+ bytes at most", result.stdout, re.MULTILINE)
 
 
+def test_the_report_starts_on_a_line_of_its_own(program, usim_command):
+    text = 'void print(const char *text); int main(void) { print("no end"); return 0; }'
+    result = usim_command("profile", program(text))
+    assert result.stdout.startswith("no end\nProgram ")
+
+
 def test_a_hot_loop_is_drawn_cycle_by_cycle(mixed_elf, usim_command):
     result = usim_command("profile", mixed_elf)
     assert re.search(r"Loop in count_down at .*mixed.c:\d+\): 1,000 iterations", result.stdout)

@@ -118,4 +118,14 @@ def run_program(file: Path, options: dict[str, Any]) -> Recording:
         until=options["until"],
         timing=options["timing"],
     )
-    return record(read_program(file), platform, request, lambda text: click.echo(text, nl=False))
+    last = b"\n"
+
+    def show(text: bytes) -> None:
+        nonlocal last
+        last = text or last
+        click.echo(text, nl=False)
+
+    recording = record(read_program(file), platform, request, show)
+    if not last.endswith(b"\n"):
+        click.echo()
+    return recording
