@@ -20,6 +20,7 @@ enum usim_task_state {
     USIM_TASK_FAILED = 3,         /* it returned other than 0 */
     USIM_TASK_STACK_OVERFLOW = 4, /* the lowest word of the task stack was written */
     USIM_TASK_GUARD_BROKEN = 5,   /* it wrote behind a tensor; status is its argument's index */
+    USIM_TASK_NULL_WRITE = 6,     /* it wrote through a null pointer */
 };
 
 #define USIM_TASK_RETURNS_STATUS 1U /* flags: r0 is a status (else the function returns void) */
@@ -48,6 +49,8 @@ typedef struct {
     uint32_t reserved[2];
 } usim_batch_t;
 
+#define USIM_CONFIG_NULL_GUARD 2U /* flags: guard words lie at address 0 */
+#define USIM_NULL_GUARD_WORDS 8U
 #define USIM_CONFIG_CACHES 1U /* flags: the caches are on while tasks run */
 
 /* Filled in by the host when it loads the runtime. */
@@ -62,6 +65,7 @@ typedef struct {
         uint32_t size_bytes;
     } pools[USIM_MAX_POOLS]; /* the workspace */
     uint32_t flags;
+    uint32_t null; /* 0, in memory: what the compiler knows to be null it would not read */
 } usim_config_t;
 
 /* What a fault handler found. */
@@ -79,7 +83,7 @@ typedef struct {
 
 _Static_assert(sizeof(usim_task_t) == 32, "shared with usim/abi.py");
 _Static_assert(sizeof(usim_batch_t) == 32, "shared with usim/abi.py");
-_Static_assert(sizeof(usim_config_t) == 56, "shared with usim/abi.py");
+_Static_assert(sizeof(usim_config_t) == 60, "shared with usim/abi.py");
 _Static_assert(sizeof(usim_fault_t) == 64, "shared with usim/abi.py");
 
 extern usim_config_t usim_config;

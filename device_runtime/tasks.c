@@ -58,6 +58,21 @@ static int32_t broken_guard(const usim_task_t *task) {
     return -1;
 }
 
+/* Where memory begins at address 0, a write through a null pointer hits these words, and no fault.
+ */
+static int32_t wrote_through_null(void) {
+    const volatile uint32_t *guard = (const volatile uint32_t *)usim_config.null;
+    if ((usim_config.flags & USIM_CONFIG_NULL_GUARD) == 0U) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < USIM_NULL_GUARD_WORDS; i++) {
+        if (guard[i] != USIM_GUARD) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 static void run_task(usim_task_t *task) {
     task->state = USIM_TASK_RUNNING;
     uint32_t cycles = 0;
@@ -69,6 +84,8 @@ static void run_task(usim_task_t *task) {
     const int32_t guard = broken_guard(task);
     if (*(const uint32_t *)usim_config.task_stack != USIM_STACK_PAINT) {
         task->state = USIM_TASK_STACK_OVERFLOW;
+    } else if (wrote_through_null() != 0) {
+        task->state = USIM_TASK_NULL_WRITE;
     } else if (guard >= 0) {
         task->status = guard;
         task->state = USIM_TASK_GUARD_BROKEN;

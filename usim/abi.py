@@ -19,6 +19,7 @@ import numpy as np
 BATCH_MAGIC: Final = 0x7573_696D
 STACK_PAINT: Final = 0xA5A5_A5A5
 GUARD_WORDS: Final = struct.pack("<II", 0x6D69_7375, 0x6D69_7375)
+NULL_GUARD: Final = GUARD_WORDS * 4
 MAX_POOLS: Final = 4
 FLOAT_REGISTERS: Final = 16
 MINIMUM_CORE_WORDS: Final = 4
@@ -43,6 +44,7 @@ class TaskState(IntEnum):
     FAILED = 3
     STACK_OVERFLOW = 4
     GUARD_BROKEN = 5
+    NULL_WRITE = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +128,14 @@ def pack_config(
     pools: Sequence[tuple[int, int]],
     *,
     caches: bool = False,
+    null_guard: bool = False,
 ) -> bytes:
     """usim_config_t: addresses, and the workspace's pools as (base, size in bytes)."""
     padded = [*pools, *[(0, 0)] * (MAX_POOLS - len(pools))]
     flat = [value for pool in padded[:MAX_POOLS] for value in pool]
+    flags = int(caches) | int(null_guard) << 1
     return struct.pack(
-        "<14I", batch, *task_stack, handler_stack_top, len(pools), *flat, int(caches)
+        "<15I", batch, *task_stack, handler_stack_top, min(len(pools), MAX_POOLS), *flat, flags, 0
     )
 
 

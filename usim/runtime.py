@@ -54,6 +54,17 @@ class CodeLoader:
         self._symbols.add(image, elf_objects)
         return image, tuple(elf_objects)
 
+    def reserve_null_guard(self) -> bool:
+        """Keep the first bytes of memory free of code, if it begins at address 0; before anything.
+
+        A write through a null pointer is no fault there, so the runtime looks at these bytes.
+        """
+        text = self._allocators[SectionKind.TEXT]
+        block = text.allocate(len(abi.NULL_GUARD))
+        if block.address != 0:
+            text.free(block)
+        return block.address == 0
+
     def remove(self, image: LoadedImage) -> None:
         """Give an image's memory back."""
         self._symbols.remove(image)
@@ -77,6 +88,7 @@ class DeviceRuntime:
             )
             for source in _SOURCES
         ]
+        self._has_null_guard = loader.reserve_null_guard()
         self.image, _ = loader.place(objects, {})
         self.start = self._address("usim_start")
         self.done = self._address("usim_done")
@@ -109,8 +121,11 @@ class DeviceRuntime:
             platform.section("stack").end,
             pools,
             caches=self._device.capabilities.has_caches,
+            null_guard=self._has_null_guard,
         )
         self._device.write(self._address("usim_config"), config)
+        if self._has_null_guard:
+            self._device.write(0, abi.NULL_GUARD)
         self.paint_stack()
 
     def restore(self) -> None:

@@ -23,7 +23,11 @@ from usim.symbols import SymbolTable
 from usim.tensor import Tensor
 
 _LONGEST_TEXT_BYTES: Final = 200
-_DAMAGING: Final = {abi.TaskState.STACK_OVERFLOW, abi.TaskState.GUARD_BROKEN}
+_DAMAGING: Final = {
+    abi.TaskState.STACK_OVERFLOW,
+    abi.TaskState.GUARD_BROKEN,
+    abi.TaskState.NULL_WRITE,
+}
 
 
 def longest_queue(args_bytes: int) -> int:
@@ -317,6 +321,8 @@ class TaskQueue:
                 parameter = bound.parameters[task.status].name
                 why = f"it wrote behind the end of {parameter} ({bound.arguments[task.status]!r})"
                 self._mend_guards(bound)
+            case abi.TaskState.NULL_WRITE:
+                why = "it wrote through a null pointer"
             case _:
                 why = f"it returned {task.status}"
         why += f": {text}" if text else ""

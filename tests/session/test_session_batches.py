@@ -445,3 +445,17 @@ def test_the_longest_queue_works():
             module.fail(0)
         session.sync()
         assert session.stats.tasks == 2 * longest
+
+
+def test_a_write_through_a_null_pointer_is_noticed(own_session):
+    """Memory begins at address 0 on this chip, with code in it: nothing faults."""
+    source = "#include <usim.h>\nvoid write(uint32_t *to, uint32_t n) { to[n] = n; }\n"
+    module = own_session.load_module(source)
+    module.write(None, 3)
+    with pytest.raises(
+        TaskError, match=r"task 0 \(write\) failed: it wrote through a null pointer"
+    ):
+        own_session.sync()
+    out = own_session.tensor(np.zeros(4, np.uint32))
+    module.write(out, 3)
+    assert out.numpy().tolist() == [0, 0, 0, 3]
