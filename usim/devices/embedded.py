@@ -107,7 +107,9 @@ class EmbeddedDevice(Device):
     def recorder(self) -> CycleTimer:
         """What records which blocks ran and who called whom; with timing "count" from now on."""
         engine = self._core()
-        return engine.timer or engine.enable_timing()
+        timer = engine.timer or engine.enable_timing()
+        timer.keeps_replaced_code = True
+        return timer
 
     @property
     def executed_instructions(self) -> int:
@@ -173,6 +175,8 @@ class EmbeddedDevice(Device):
             engine.write_register(name, 0)
         engine.write_register("lr", 0xFFFF_FFFF)
         engine.write_register("pc", 1)
+        if engine.timer is not None:
+            engine.timer.restart()
         self._system.reset()
 
     def _pieces(self, address: int, size_bytes: int) -> list[tuple[int, int]]:

@@ -172,6 +172,12 @@ class UnicornEngine:
             if self.memory is not None:
                 self.memory.forget_code()
 
+    def left_of_it_block(self) -> int:
+        """How many instructions from pc on belong to an IT block that has begun before (A7.3.3)."""
+        status = self._uc.reg_read(arm_const.UC_ARM_REG_CPSR)
+        mask = status >> 25 & 0b11 | status >> 8 & 0b1100
+        return 4 - (mask & -mask).bit_length() + 1 if mask else 0
+
     # Registers.
 
     def read_register(self, name: str) -> int:
@@ -190,6 +196,7 @@ class UnicornEngine:
     def enable_timing(self) -> CycleTimer:
         """Price each block with the pipeline model from now on."""
         self.timer = CycleTimer(self.counter, lambda at, size: bytes(self._uc.mem_read(at, size)))
+        self.timer.left_of_it_block = self.left_of_it_block
         self.counter.attach_timer(self.timer.pointer)
         return self.timer
 
@@ -262,6 +269,8 @@ class UnicornEngine:
                 self._uc.emu_start(self.read_register("pc") | _THUMB, 0xFFFF_FFFF)
             except UcError as exc:
                 error = exc
+            if self.timer is not None:
+                self.timer.raise_failure()
             stop = self._explain(error)
             if stop is not None:
                 return stop
@@ -367,7 +376,7 @@ class UnicornEngine:
         if self.memory is not None:
             hooked += [
                 self._hook_once(point, "usim_on_access", self.memory.pointer)
-                for point in self.memory.points_of(code, address)
+                for point in self.memory.points_of(code, address, self.left_of_it_block())
             ]
         if any(hooked):
             self._uc.ctl_remove_cache(address, address + size_bytes)

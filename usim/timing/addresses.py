@@ -1,9 +1,9 @@
 """Where a block's loads and stores go, as far as its entry registers tell.
 
-Most addresses in compiled code are a register's value at the start of the block plus a constant, or two
-registers and a constant. Those are evaluated once at the block's entry by the native side, which is much
-quicker than a hook on each access. What depends on a value that the block itself loads or computes in
-another way is left to a hook on that one instruction.
+Most addresses in compiled code are a register's value at the start of the block plus a constant,
+or two registers and a constant. Those are evaluated once at the block's entry by the native side,
+which is much quicker than a hook on each access. What depends on a value that the block itself
+loads or computes in another way is left to a hook on that one instruction.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ REGISTER_NUMBERS: Final = {
 }
 _PC: Final = 15
 _MAX_TERMS: Final = 2
+_BUS_BYTES: Final = 8
 _MULTIPLE: Final = ("ldm", "stm", "push", "pop", "vldm", "vstm", "vpush", "vpop")
+_TABLE_BRANCHES: Final = {"tbb": 1, "tbh": 2}
 _ARITHMETIC: Final = frozenset({"mov", "add", "addw", "sub", "subw", "movs", "adds", "subs"})
 
 
@@ -59,9 +61,9 @@ class Linear:
 
     def shifted(self, bits: int) -> Linear:
         """Shifted left."""
-        return Linear(
-            self.constant << bits, tuple((register, shift + bits) for register, shift in self.terms)
-        )
+        terms = ((register, shift + bits) for register, shift in self.terms)
+        # What is shifted out of 32 bits is gone.
+        return Linear(self.constant << bits, tuple(term for term in terms if term[1] < 32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class Access:
     address: Linear
     size_bytes: int
     is_write: bool
+    transfers: int = 1  # on a bus of 64 bits: one an instruction, or a doubleword
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +97,16 @@ class _Registers:
 
     def __init__(self) -> None:
         self._values: dict[int, Linear | None] = {}
+        self._are_known = True
 
     def get(self, number: int) -> Linear | None:
-        return self._values.get(number, Linear(0, ((number, 0),)))
+        at_entry = Linear(0, ((number, 0),)) if self._are_known else None
+        return self._values.get(number, at_entry)
+
+    def forget(self) -> None:
+        """Nothing is known of any register any more."""
+        self._values.clear()
+        self._are_known = False
 
     def set(self, number: int, value: Linear | None) -> None:
         self._values[number] = value
@@ -115,36 +125,59 @@ class _Operand:
     is_write: bool
 
 
-def find_accesses(code: bytes, address: int) -> BlockAccesses:
-    """Sort the memory accesses of a block of Thumb code into known and unknown ones."""
+def find_accesses(code: bytes, address: int, in_it_block: int = 0) -> BlockAccesses:
+    """Sort the memory accesses of a block of Thumb code into known and unknown ones.
+
+    The first `in_it_block` instructions belong to an IT block that started before.
+    """
     registers = _Registers()
     known: list[tuple[int, Access]] = []
     unknown: list[tuple[int, Access]] = []
-    for insn in disassembler().disasm(code, address):
-        predicated = insn.cc not in (cs_arm.ARM_CC_AL, cs_arm.ARM_CC_INVALID)
+    for place, insn in enumerate(_disassemble(code, address)):
+        if insn is None:
+            registers.forget()
+            continue
+        always = insn.cc in (cs_arm.ARM_CC_AL, cs_arm.ARM_CC_INVALID)
+        predicated = not always or place < in_it_block
         operand = _operand(insn)
         if operand is not None:
+            transfers = -(-operand.size_bytes // _BUS_BYTES)
             where = None if predicated else _address(registers, operand, insn.address)
             if where is not None:
-                known.append((insn.address, Access(where, operand.size_bytes, operand.is_write)))
+                access = Access(where, operand.size_bytes, operand.is_write, transfers)
+                known.append((insn.address, access))
             else:
-                at_entry = _address(_Registers(), operand, insn.address)
-                assert at_entry is not None
-                access = Access(at_entry, operand.size_bytes, operand.is_write)
+                now = _address(_Registers(), operand, insn.address)
+                assert now is not None
+                access = Access(now, operand.size_bytes, operand.is_write, transfers)
                 unknown.append((insn.address, access))
         _track(registers, insn, operand, predicated=predicated)
     return BlockAccesses(tuple(known), tuple(unknown))
+
+
+def _disassemble(code: bytes, address: int) -> Iterator[Any]:
+    """Instructions; None for each that the disassembler does not know."""
+    offset = 0
+    while offset + 2 <= len(code):
+        for insn in disassembler().disasm(code[offset:], address + offset):
+            offset += insn.size
+            yield insn
+        if offset + 2 <= len(code):
+            offset += 4 if code[offset + 1] >> 3 >= 0x1D else 2
+            yield None
 
 
 def _operand(insn: Any) -> _Operand | None:  # noqa: ANN401 - capstone has no types
     """The memory operand of a load or store, multiple ones included."""
     name = insn.insn_name() or ""
     is_multiple = name.startswith(_MULTIPLE)
-    memory = next((op.mem for op in insn.operands if op.type == cs_arm.ARM_OP_MEM), None)
-    if name.startswith(("tb", "pl", "it")) or (memory is None and not is_multiple):
-        return None
     if is_multiple:
         return _multiple(name, insn)
+    memory = next((op.mem for op in insn.operands if op.type == cs_arm.ARM_OP_MEM), None)
+    if memory is None or name.startswith("pl"):
+        return None
+    if name in _TABLE_BRANCHES:
+        return _table_branch(name, insn, memory)
     size = _size_of(name, insn)
     is_write = name.startswith(("st", "vst"))
     base = REGISTER_NUMBERS[insn.reg_name(memory.base)]
@@ -154,6 +187,15 @@ def _operand(insn: Any) -> _Operand | None:  # noqa: ANN401 - capstone has no ty
     displacement = 0 if post else memory.disp
     step = insn.operands[-1].imm if post else memory.disp if insn.writeback else 0
     return _Operand(base, index, _index_shift(insn), displacement, step, size, is_write)
+
+
+def _table_branch(name: str, insn: Any, memory: Any) -> _Operand:  # noqa: ANN401
+    size = _TABLE_BRANCHES[name]
+    index = REGISTER_NUMBERS[insn.reg_name(memory.index)]
+    base = REGISTER_NUMBERS[insn.reg_name(memory.base)]
+    # The pc is not aligned here (A7.7.182), as it is for literals.
+    unaligned = (insn.address & 2) if base == _PC else 0
+    return _Operand(base, index, size - 1, unaligned, 0, size, is_write=False)
 
 
 def _index_shift(insn: Any) -> int:  # noqa: ANN401
@@ -206,7 +248,13 @@ def _address(registers: _Registers, operand: _Operand, pc: int) -> Linear | None
     return total
 
 
-def _track(registers: _Registers, insn: Any, operand: _Operand | None, *, predicated: bool) -> None:  # noqa: ANN401
+def _track(
+    registers: _Registers,
+    insn: Any,  # noqa: ANN401
+    operand: _Operand | None,
+    *,
+    predicated: bool,
+) -> None:
     """Follow what the instruction does to registers that may become addresses."""
     value = None if predicated else _moved(registers, insn)
     stepped = None
@@ -217,9 +265,10 @@ def _track(registers: _Registers, insn: Any, operand: _Operand | None, *, predic
     for register in written:
         name = insn.reg_name(register)
         if name in REGISTER_NUMBERS:
-            number = REGISTER_NUMBERS[name]
-            is_base = operand is not None and operand.writeback and number == operand.base
-            registers.set(number, stepped if is_base else value)
+            registers.set(REGISTER_NUMBERS[name], value)
+    if operand is not None and operand.writeback:
+        # Not left to Capstone, whose lists lack the bases of STMDB and VPUSH.
+        registers.set(operand.base, stepped)
 
 
 def _moved(registers: _Registers, insn: Any) -> Linear | None:  # noqa: ANN401
@@ -275,13 +324,14 @@ def _merged(accesses: list[Access]) -> Iterator[Access]:
         groups.setdefault((access.address.terms, access.is_write), []).append(access)
     for (terms, is_write), members in groups.items():
         members.sort(key=lambda access: access.address.constant)
-        start = end = None
+        start = end = members[0].address.constant
+        transfers = 0
         for access in members:
             at = access.address.constant
-            if start is None or end is None or at > end:
-                if start is not None and end is not None:
-                    yield Access(Linear(start, terms), end - start, is_write)
-                start, end = at, at
+            if at > end:
+                yield Access(Linear(start, terms), end - start, is_write, transfers)
+                start = end = at
+                transfers = 0
             end = max(end, at + access.size_bytes)
-        if start is not None and end is not None:
-            yield Access(Linear(start, terms), end - start, is_write)
+            transfers += access.transfers
+        yield Access(Linear(start, terms), end - start, is_write, transfers)

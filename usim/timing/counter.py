@@ -48,8 +48,6 @@ class _Counter(ctypes.Structure):
         ("block_size", ctypes.c_uint32),
         ("stop_address", ctypes.c_uint32),
         ("stop_reason", ctypes.c_uint32),
-        ("lowest_code", ctypes.c_uint32),
-        ("highest_code", ctypes.c_uint32),
         ("trap_divide_by_zero", ctypes.c_uint32),
         ("stopped_inside", ctypes.c_uint32),
         ("register_ids", ctypes.c_int32 * 16),
@@ -66,6 +64,8 @@ def _library() -> ctypes.CDLL:
     library.usim_counter_size.restype = ctypes.c_uint64
     library.usim_counter_behind.argtypes = [ctypes.c_void_p, ctypes.c_uint32]
     library.usim_counter_behind.restype = ctypes.c_uint32
+    library.usim_counter_holds_code.argtypes = [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32]
+    library.usim_counter_holds_code.restype = ctypes.c_uint32
     library.usim_counter_forget.argtypes = [ctypes.c_void_p]
     library.usim_counter_forget.restype = None
     for name in ("usim_timer_size", "usim_timer_prices_offset", "usim_timer_nodes_offset"):
@@ -87,7 +87,13 @@ def _library() -> ctypes.CDLL:
         ("usim_memory_forget", 0),
     ):
         getattr(library, name).argtypes = [ctypes.c_void_p, *[integer] * count]
-    library.usim_memory_set_point.argtypes = [ctypes.c_void_p, integer, ctypes.c_void_p]
+    library.usim_memory_set_point.argtypes = [
+        ctypes.c_void_p,
+        integer,
+        integer,
+        ctypes.c_void_p,
+    ]
+    library.usim_memory_set_point.restype = integer
     return library
 
 
@@ -103,6 +109,7 @@ class InstructionCounter:
         self._memory = ctypes.create_string_buffer(self._library.usim_counter_size())
         self._state = _Counter.from_buffer(self._memory)
         self._state.engine = engine
+        self._emu_stop = unicorn.uc_emu_stop
         self._state.emu_stop = _address_of(unicorn.uc_emu_stop)
         self._state.mem_read = _address_of(unicorn.uc_mem_read)
         self._state.reg_read = _address_of(unicorn.uc_reg_read)
@@ -155,6 +162,10 @@ class InstructionCounter:
         self._state.instructions = self.executed_before(pc)
         self._state.block_size = 0
 
+    def stop(self) -> None:
+        """End the run, from within a callback."""
+        self._emu_stop(self._state.engine)
+
     def arm(self, stop_address: int, budget: int) -> None:
         """Stop before `stop_address`, or at a block's start after `budget` more instructions."""
         self._state.stop_address = stop_address
@@ -183,8 +194,7 @@ class InstructionCounter:
 
     def holds_code(self, address: int, size_bytes: int) -> bool:
         """Whether code has run that lies near [address, address + size_bytes)."""
-        end = address + size_bytes
-        return bool(address < self._state.highest_code and end > self._state.lowest_code)
+        return bool(self._library.usim_counter_holds_code(self.pointer, address, size_bytes))
 
     def forget(self) -> None:
         """Code has changed: drop what is known of blocks."""

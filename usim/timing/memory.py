@@ -1,9 +1,10 @@
 """The memory model's figures and its native side: caches, ART, line fills, wait states.
 
-Sources: geometry from platform.yaml. [R] one model measured with its weights in flash and in RAM on an
-STM32F746 gives flash fill = 7.3 + 0.76 x SRAM fill, SRAM fill between 10 and 12 cycles. [W] a 256-bit row of
-flash stalls about 8 cycles at 7 wait states. [D] caches off against on: Dhrystone from flash 49 to 245
-DMIPS, CoreMark 687 to 2000 a second; the uncached figures are those that give a ratio like it (docs/timing.md).
+Sources: geometry from platform.yaml. [R] one model measured with its weights in flash and in RAM on
+an STM32F746 gives flash fill = 7.3 + 0.76 x SRAM fill, SRAM fill between 10 and 12 cycles. [W] a
+256-bit row of flash stalls about 8 cycles at 7 wait states. [D] caches off against on: Dhrystone
+from flash 49 to 245 DMIPS, CoreMark 687 to 2000 a second; the uncached figures are those that give
+a ratio like it (docs/timing.md).
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ class _Access(ctypes.Structure):
         ("terms", ctypes.c_uint8),
         ("registers", ctypes.c_uint8 * 2),
         ("shifts", ctypes.c_uint8 * 2),
+        ("transfers", ctypes.c_uint32),
     )
 
 
@@ -99,6 +101,7 @@ class MemoryModel:
         parameters: MemoryParameters | None = None,
     ) -> None:
         self._platform = platform
+        self._counter = counter
         self._library = counter.library
         self.parameters = parameters or MemoryParameters()
         self._memory = ctypes.create_string_buffer(self._library.usim_memory_size())
@@ -141,11 +144,11 @@ class MemoryModel:
             art=int(art),
         )
 
-    def accesses_of(self, code: bytes, address: int) -> tuple[int, int, int]:
-        """What a block does at its entry: address of a native table, its length, registers' mask."""
-        key = address.to_bytes(4, "little") + code
+    def accesses_of(self, code: bytes, address: int, in_it_block: int) -> tuple[int, int, int]:
+        """What a block does at its entry: a native table's address, its length, registers' mask."""
+        key = address.to_bytes(4, "little") + bytes([in_it_block]) + code
         if key not in self._tables:
-            known = find_accesses(code, address).merged
+            known = find_accesses(code, address, in_it_block).merged
             table = (_Access * len(known))(*(_native(access) for access in known))
             mask = 0
             for access in known:
@@ -155,14 +158,20 @@ class MemoryModel:
         table, count, mask = self._tables[key]
         return ctypes.addressof(table), count, mask
 
-    def points_of(self, code: bytes, address: int) -> list[int]:
+    def points_of(self, code: bytes, address: int, in_it_block: int) -> list[int]:
         """Instructions of a block that need a hook: their accesses are prepared for it."""
-        points = find_accesses(code, address).at_instruction
+        points = find_accesses(code, address, in_it_block).at_instruction
         for instruction, access in points:
-            self._library.usim_memory_set_point(
-                self.pointer, instruction, ctypes.byref(_native(access))
-            )
+            self._set_point(address, instruction, _native(access))
         return [instruction for instruction, _ in points]
+
+    def _set_point(self, block: int, instruction: int, access: _Access) -> None:
+        place = self.pointer, block, instruction, ctypes.byref(access)
+        if not self._library.usim_memory_set_point(*place):
+            # Full: start over. Blocks that still run are looked at again.
+            self.forget_code()
+            self._counter.forget()
+            self._library.usim_memory_set_point(*place)
 
     def forget_code(self) -> None:
         """Code has changed: drop what is known of its accesses."""
@@ -221,6 +230,7 @@ def _native(access: Access) -> _Access:
         size=access.size_bytes,
         is_write=int(access.is_write),
         terms=len(access.address.terms),
+        transfers=access.transfers,
     )
     for position, (register, shift) in enumerate(access.address.terms):
         native.registers[position] = register

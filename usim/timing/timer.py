@@ -6,8 +6,7 @@ import ctypes
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,161 +14,26 @@ import numpy.typing as npt
 from usim.timing.counter import InstructionCounter
 from usim.timing.decode import Instruction, decode
 from usim.timing.memory import MemoryModel
+from usim.timing.native_layout import (
+    BRANCH_KINDS,
+    MAKE_ROOM_CALLBACK,
+    MAX_PRICES,
+    MAX_STATES,
+    NODE_COUNT,
+    NODE_DTYPE,
+    PRICE_CALLBACK,
+    PRICE_COUNT,
+    PRICE_DTYPE,
+    Price,
+    Timer,
+)
 from usim.timing.pipeline import NEUTRAL, Issued, State, issue
 from usim.timing.tables import DEFAULT_PARAMETERS, Parameters
+from usim.timing.timed_block import TimedBlock, in_flight, span
+
+__all__ = ["NODE_DTYPE", "CycleTimer", "TimedBlock"]
 
 _LOG = logging.getLogger(__name__)
-
-# enum branch_kind in timer.h.
-_BRANCH_KINDS: Final = {
-    "none": 0,
-    "conditional": 1,
-    "direct": 2,
-    "call": 3,
-    "indirect": 4,
-    "return": 5,
-    "indirect_call": 6,
-}
-_MAX_STATES: Final = 1 << 18
-_PRICE_COUNT: Final = 262144
-_NODE_COUNT: Final = 65536
-_MAX_PRICES: Final = _PRICE_COUNT // 4 * 3  # beyond, looking rows up would be slow
-
-PRICE_DTYPE: Final = np.dtype(
-    [
-        ("key", "<u8"),
-        ("cycles", "<u4"),
-        ("instructions", "<u4"),
-        ("next_state", "<u4", (2,)),
-        ("branch", "u1"),
-        ("backward", "u1"),
-        ("mispredict", "u1"),
-        ("in_flight", "u1"),
-        ("mispredicts", "<u4"),
-        ("function", "<u4"),
-        ("own_cycles", "<u4"),
-        ("executions", "<u8"),
-        ("stall_cycles", "<u8"),
-        ("accesses", "<u8"),
-        ("access_count", "<u4"),
-        ("access_registers", "<u4"),
-    ]
-)
-NODE_DTYPE: Final = np.dtype(
-    [
-        ("parent", "<u4"),
-        ("function", "<u4"),
-        ("first_child", "<u4"),
-        ("next_sibling", "<u4"),
-        ("calls", "<u8"),
-        ("cycles", "<u8"),
-        ("instructions", "<u8"),
-    ]
-)
-
-
-class _Price(ctypes.Structure):
-    _fields_ = (
-        ("key", ctypes.c_uint64),
-        ("cycles", ctypes.c_uint32),
-        ("instructions", ctypes.c_uint32),
-        ("next_state", ctypes.c_uint32 * 2),
-        ("branch", ctypes.c_uint8),
-        ("backward", ctypes.c_uint8),
-        ("mispredict", ctypes.c_uint8),
-        ("in_flight", ctypes.c_uint8),
-        ("mispredicts", ctypes.c_uint32),
-        ("function", ctypes.c_uint32),
-        ("own_cycles", ctypes.c_uint32),
-        ("executions", ctypes.c_uint64),
-        ("stall_cycles", ctypes.c_uint64),
-        ("accesses", ctypes.c_void_p),
-        ("access_count", ctypes.c_uint32),
-        ("access_registers", ctypes.c_uint32),
-    )
-
-
-_PRICE_CALLBACK = ctypes.CFUNCTYPE(
-    None, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32, ctypes.POINTER(_Price)
-)
-_MAKE_ROOM_CALLBACK = ctypes.CFUNCTYPE(None)
-
-
-class _Timer(ctypes.Structure):
-    """The head of struct timer in timer.h."""
-
-    _fields_ = (
-        ("cycles", ctypes.c_uint64),
-        ("stalls", ctypes.c_uint64),
-        ("price", _PRICE_CALLBACK),
-        ("previous", ctypes.c_void_p),
-        ("memory", ctypes.c_void_p),
-        ("state", ctypes.c_uint32),
-        ("after_mispredict", ctypes.c_uint32),
-        ("block_address", ctypes.c_uint32),
-        ("block_size", ctypes.c_uint32),
-        ("block_state", ctypes.c_uint32),
-        ("indirect_mispredict", ctypes.c_uint32),
-        ("price_count", ctypes.c_uint32),
-        ("node_count", ctypes.c_uint32),
-        ("node", ctypes.c_uint32),
-        ("depth", ctypes.c_uint32),
-        ("max_prices", ctypes.c_uint32),
-        ("paused_at", ctypes.c_uint32),
-        ("make_room", _MAKE_ROOM_CALLBACK),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class TimedBlock:
-    """A block as it was entered in one state: how often, what it cost, how it issued."""
-
-    address: int
-    instructions: tuple[Instruction, ...]
-    issued: Issued
-    executions: int
-    mispredicts: int
-    mispredict_cycles: int
-    # Waiting for memory behind a cache, over all executions; the issue model knows nothing of it.
-    stall_cycles: int
-    entry: State
-
-    @property
-    def first_cycle(self) -> int:
-        """1 if cycle 0 of `issued` belongs to the last instruction of the block before."""
-        return _in_flight(self.entry)
-
-    @property
-    def end_cycle(self) -> int:
-        """The cycle in which its last instruction has been issued, counted as `issued` does."""
-        return self.issued.cycles + _in_flight(self.issued.state)
-
-    @property
-    def own_mispredict_cycles(self) -> int:
-        """Of one misprediction, what comes on top of the branch's own cycle."""
-        return self.mispredict_cycles - _in_flight(self.issued.state)
-
-    @property
-    def own_cycles(self) -> int:
-        """What its own instructions took, waits included. All blocks' are all cycles."""
-        issued = self.executions * (self.end_cycle - self.first_cycle)
-        return issued + self.mispredicts * self.own_mispredict_cycles + self.stall_cycles
-
-    @property
-    def cycles(self) -> int:
-        """Of all executions, mispredictions of its branch and waits for memory included."""
-        issued = self.executions * self.issued.cycles
-        return issued + self.mispredicts * self.mispredict_cycles + self.stall_cycles
-
-
-def _span(entry: State, issued: Issued) -> int:
-    """Cycles of a run of code's own instructions."""
-    return issued.cycles + _in_flight(issued.state) - _in_flight(entry)
-
-
-def _in_flight(state: State) -> int:
-    """1 if the last instruction's cycle is not over: another one may still join it."""
-    return int(state.older is not None)
 
 
 class CycleTimer:
@@ -180,20 +44,20 @@ class CycleTimer:
         counter: InstructionCounter,
         read_code: Callable[[int, int], bytes],
         parameters: Parameters = DEFAULT_PARAMETERS,
-        max_prices: int = _MAX_PRICES,
+        max_prices: int = MAX_PRICES,
     ) -> None:
         self.parameters = parameters
         self._counter = counter
         self._read_code = read_code
         library = counter.library
         self._memory = ctypes.create_string_buffer(library.usim_timer_size())
-        self._state = _Timer.from_buffer(self._memory)
+        self._state = Timer.from_buffer(self._memory)
         self._prices: npt.NDArray[Any] = np.frombuffer(
-            memoryview(self._memory), PRICE_DTYPE, _PRICE_COUNT, library.usim_timer_prices_offset()
+            memoryview(self._memory), PRICE_DTYPE, PRICE_COUNT, library.usim_timer_prices_offset()
         )
         self._nodes_offset = library.usim_timer_nodes_offset()
         self._nodes: npt.NDArray[Any] = np.frombuffer(
-            memoryview(self._memory), NODE_DTYPE, _NODE_COUNT, self._nodes_offset
+            memoryview(self._memory), NODE_DTYPE, NODE_COUNT, self._nodes_offset
         )
         # For profiles: where the function starts that holds an address (0: unknown), and who is
         # told of a block that runs for the first time.
@@ -213,7 +77,7 @@ class CycleTimer:
         self._merges_states = False
         self._state_ids: dict[State, int] = {}
         # Kept alive: native code calls them.
-        self._callbacks = _PRICE_CALLBACK(self._price_guarded), _MAKE_ROOM_CALLBACK(self._make_room)
+        self._callbacks = PRICE_CALLBACK(self._price_guarded), MAKE_ROOM_CALLBACK(self._make_room)
         self._state.price, self._state.make_room = self._callbacks
         self._state.max_prices = max_prices
         self._state.indirect_mispredict = parameters.mispredict
@@ -268,7 +132,7 @@ class CycleTimer:
         at.cycles -= whole.cycles - (part.cycles if part else 0)
         self._cuts[address, size, at.block_state, pc] += 1
         node = self._nodes[at.node]
-        node["cycles"] -= _span(entry, whole) - (_span(entry, part) if part else 0)
+        node["cycles"] -= span(entry, whole) - (span(entry, part) if part else 0)
         node["instructions"] -= len(whole.slots) - (len(part.slots) if part else 0)
         self._continue_in(part.state if part else entry)
 
@@ -298,8 +162,8 @@ class CycleTimer:
     def _in_flight_now(self) -> int:
         previous = self._state.previous
         if previous:
-            return int(ctypes.cast(previous, ctypes.POINTER(_Price)).contents.in_flight)
-        return _in_flight(self._states[self._state.state])
+            return int(ctypes.cast(previous, ctypes.POINTER(Price)).contents.in_flight)
+        return in_flight(self._states[self._state.state])
 
     @property
     def interruption_cycles(self) -> int:
@@ -318,8 +182,8 @@ class CycleTimer:
     def forget_code(self) -> None:
         """Code has changed: drop what is known of blocks.
 
-        Cycles, call tree and predictions stay. blocks() tells of what ran before as it was then only
-        if keeps_replaced_code is set: who loads code again and again would collect all of it.
+        Cycles, call tree and predictions stay. blocks() tells of what ran before, as it was then,
+        if keeps_replaced_code is set; else it would pile up where code is loaded all the time.
         """
         if self.keeps_replaced_code:
             self._replaced = self.blocks()
@@ -340,9 +204,9 @@ class CycleTimer:
     def _id_of(self, state: State) -> int:
         known = self._state_ids.get(state)
         if known is None:
-            if len(self._states) >= _MAX_STATES:
+            if len(self._states) >= MAX_STATES:
                 if not self._merges_states:
-                    _LOG.warning("more than %d pipeline states: some are merged", _MAX_STATES)
+                    _LOG.warning("more than %d pipeline states: some are merged", MAX_STATES)
                 self._merges_states = True
                 return 0
             known = self._state_ids[state] = len(self._states)
@@ -375,21 +239,21 @@ class CycleTimer:
             price.accesses, price.access_count, price.access_registers = (
                 self._memory_model.accesses_of(code, address, self.left_of_it_block())
             )
-        price.in_flight = _in_flight(issued.state)
-        price.own_cycles = _span(entry, issued)
+        price.in_flight = in_flight(issued.state)
+        price.own_cycles = span(entry, issued)
         price.function = self.function_at(address)
         price.instructions = len(instructions)
         price.next_state[0] = price.next_state[1] = self._id_of(issued.state)
         price.executions = price.mispredicts = price.stall_cycles = 0
         last = instructions[-1] if instructions else None
-        kind = last.branch if last else "none"
+        kind: str = last.branch if last else "none"
         if last is not None and kind != "none":
             jumped = issue(instructions, entry, jumps=True, parameters=self.parameters)
             price.next_state[1] = self._id_of(jumped.state)
             if kind == "call" and last.target is None:
                 kind = "indirect_call"
             price.backward = int(last.target is not None and last.target <= last.address)
-        price.branch = _BRANCH_KINDS[kind]
+        price.branch = BRANCH_KINDS[kind]
         indirect = kind in ("indirect", "indirect_call")
         price.mispredict = (
             self.parameters.mispredict if indirect else self._mispredict_cycles(issued)
@@ -416,8 +280,8 @@ class CycleTimer:
 
     def _timed_blocks(
         self,
-        row: Any,
-        cuts: Mapping[tuple[int, int, int], Counter[int]],  # noqa: ANN401
+        row: Any,  # noqa: ANN401
+        cuts: Mapping[tuple[int, int, int], Counter[int]],
     ) -> Iterator[TimedBlock]:
         """A price as it ran, and as it ran up to where it was cut short."""
         key = int(row["key"])

@@ -108,6 +108,25 @@ static uint32_t needs_inspection(counter_t *counter, uint32_t address, uint32_t 
     return reasons;
 }
 
+static void mark_code(counter_t *counter, uint32_t address, uint32_t size) {
+    const uint32_t last = (address + size - 1U) >> CODE_PAGE_SHIFT;
+    for (uint32_t page = address >> CODE_PAGE_SHIFT; size != 0U && page <= last; page++) {
+        counter->code_pages[page / 8U] |= (uint8_t)(1U << (page % 8U));
+    }
+}
+
+/* Whether code has run in the pages of [address, address + size). */
+USIM_EXPORT uint32_t usim_counter_holds_code(const counter_t *counter, uint32_t address,
+                                             uint32_t size) {
+    const uint32_t last = (address + size - 1U) >> CODE_PAGE_SHIFT;
+    for (uint32_t page = address >> CODE_PAGE_SHIFT; size != 0U && page <= last; page++) {
+        if ((counter->code_pages[page / 8U] >> (page % 8U) & 1U) != 0U) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 static slot_t *find_slot(counter_t *counter, uint32_t address, uint32_t size) {
     const uint64_t key = ((uint64_t)address << 16 | size) + 1U;
     slot_t *slot = &counter->slots[((address >> 1) ^ (address >> 17)) & (SLOTS - 1U)];
@@ -115,12 +134,7 @@ static slot_t *find_slot(counter_t *counter, uint32_t address, uint32_t size) {
         slot->inspect = counter->inspect_all | needs_inspection(counter, address, size);
         slot->instructions = count_instructions(counter, address, size);
         slot->key = key;
-        if (address < counter->lowest_code) {
-            counter->lowest_code = address;
-        }
-        if (address + size > counter->highest_code) {
-            counter->highest_code = address + size;
-        }
+        mark_code(counter, address, size);
     }
     return slot;
 }
@@ -183,6 +197,9 @@ USIM_EXPORT void usim_on_stop_address(void *engine, uint64_t address, uint32_t s
         counter->instructions -= usim_counter_behind(counter, (uint32_t)address);
         counter->block_size = 0;
         counter->stopped_inside = 1;
+        if (counter->timer != NULL) {
+            usim_pause_timer(counter->timer, (uint32_t)address);
+        }
         stop(counter, ADDRESS_REACHED);
     }
 }
@@ -221,6 +238,7 @@ USIM_EXPORT void usim_counter_forget(counter_t *counter) {
     for (uint32_t i = 0; i < SLOTS; i++) {
         counter->slots[i].key = 0;
     }
-    counter->lowest_code = UINT32_MAX;
-    counter->highest_code = 0;
+    for (uint32_t i = 0; i < CODE_PAGES / 8U; i++) {
+        counter->code_pages[i] = 0;
+    }
 }

@@ -15,6 +15,9 @@
 
 #define SLOTS 65536U /* power of 2; a slot lost to a collision only costs a recount */
 #define MAX_BLOCK_BYTES 4096U
+#define CODE_PAGE_SHIFT 10U /* what a microcontroller's linker script may tell code from data by   \
+                             */
+#define CODE_PAGES (1U << (32U - CODE_PAGE_SHIFT))
 
 enum stop_reason {
     RUNNING = 0,
@@ -51,8 +54,6 @@ typedef struct {
     uint32_t block_size;
     uint32_t stop_address;
     uint32_t stop_reason;
-    uint32_t lowest_code; /* of all blocks seen since usim_counter_forget */
-    uint32_t highest_code;
     uint32_t trap_divide_by_zero; /* CCR.DIV_0_TRP */
     uint32_t stopped_inside;      /* the run ended inside the current block, not before it */
     int32_t register_ids[16];     /* Unicorn's numbers of r0-r15 */
@@ -60,8 +61,12 @@ typedef struct {
     uint32_t inspect_all;     /* stop before every block that is new, not only those that divide */
     uint32_t accessing;       /* the hooked instruction that runs, 0 since the block began */
     uint32_t inspect_reasons; /* of the block that NEW_BLOCK stopped before */
+    uint8_t code_pages[CODE_PAGES / 8U]; /* bit set: code has run there since usim_counter_forget */
     slot_t slots[SLOTS];
 } counter_t;
+
+/* The current block is left at `pc`, and may go on from there in the next run. */
+void usim_pause_timer(timer_t *timer, uint32_t pc);
 
 /* Price the block that is about to run, and how the one before it ended. */
 void usim_time_block(timer_t *timer, uint32_t start, uint32_t size, uint32_t instructions);

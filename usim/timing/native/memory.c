@@ -89,31 +89,32 @@ static void access_data_line(memory_t *memory, const range_t *range, uint32_t li
     }
 }
 
-static void access_data(memory_t *memory, uint32_t at, uint32_t size, uint32_t is_write) {
-    const range_t *range = find_range(memory, at);
-    if (range == NULL) {
-        return; /* tightly coupled */
-    }
-    if (range->cached == 0U || memory->data.enabled == 0U) {
-        if (is_write != 0U) {
-            post_to_bus(memory, range->uncached_store);
-        } else {
-            wait_for_bus(memory, range->uncached_load, 0U);
-        }
-        return;
-    }
-    const uint32_t last = (at + size - 1U) >> LINE_SHIFT;
-    for (uint32_t line = at >> LINE_SHIFT; line <= last; line++) {
-        access_data_line(memory, range, line, is_write);
-    }
-}
-
 static uint32_t address_of(const access_t *access, const uint32_t *registers) {
     uint32_t address = access->offset;
     for (uint32_t i = 0; i < access->terms; i++) {
         address += registers[access->registers[i]] << access->shifts[i];
     }
     return address;
+}
+
+static void access_data(memory_t *memory, const access_t *access, const uint32_t *registers) {
+    const uint32_t at = address_of(access, registers);
+    const range_t *range = find_range(memory, at);
+    if (range == NULL) {
+        return; /* tightly coupled */
+    }
+    if (range->cached == 0U || memory->data.enabled == 0U) {
+        if (access->is_write != 0U) {
+            post_to_bus(memory, (uint64_t)access->transfers * range->uncached_store);
+        } else {
+            wait_for_bus(memory, (uint64_t)access->transfers * range->uncached_load, 0U);
+        }
+        return;
+    }
+    const uint32_t last = (at + access->size - 1U) >> LINE_SHIFT;
+    for (uint32_t line = at >> LINE_SHIFT; line <= last; line++) {
+        access_data_line(memory, range, line, access->is_write);
+    }
 }
 
 static void read_registers(const memory_t *memory, uint32_t mask, uint32_t *registers) {
@@ -124,61 +125,76 @@ static void read_registers(const memory_t *memory, uint32_t mask, uint32_t *regi
     }
 }
 
-void usim_access_block(memory_t *memory, const price_t *block) {
+static void access_block(memory_t *memory, const price_t *block) {
     uint32_t registers[16];
     if (block->access_count == 0U) {
         return;
     }
     read_registers(memory, block->access_registers, registers);
     for (uint32_t i = 0; i < block->access_count; i++) {
-        const access_t *access = &block->accesses[i];
-        access_data(memory, address_of(access, registers), access->size, access->is_write);
+        access_data(memory, &block->accesses[i], registers);
     }
 }
 
-static uint32_t point_index(const memory_t *memory, uint32_t instruction) {
-    uint32_t index = ((instruction >> 1) * 2654435761U) >> 18;
-    while (memory->points[index & (POINTS - 1U)].instruction != 0U &&
-           memory->points[index & (POINTS - 1U)].instruction != instruction + 1U) {
-        index++;
+/* The same instruction may be known in one block and not in another that overlaps it. */
+static uint32_t point_index(const memory_t *memory, uint32_t block, uint32_t instruction) {
+    const uint64_t key = ((uint64_t)block << 32 | instruction) + 1U;
+    uint32_t index = (uint32_t)((key * 0x9E3779B97F4A7C15ULL) >> 48) & (POINTS - 1U);
+    while (memory->points[index].key != 0U && memory->points[index].key != key) {
+        index = (index + 1U) & (POINTS - 1U);
     }
-    return index & (POINTS - 1U);
+    return index;
 }
 
 /* UC_HOOK_CODE on a load or store whose address is not known before. */
 USIM_EXPORT void usim_on_access(void *engine, uint64_t address, uint32_t size, void *user) {
     memory_t *memory = user;
+    const counter_t *counter = memory->counter;
+    const uint32_t at = (uint32_t)address;
     uint32_t registers[16];
     (void)engine;
     (void)size;
-    const uint32_t index = point_index(memory, (uint32_t)address);
-    const access_t *access = &memory->points[index].access;
-    if (memory->points[index].instruction == 0U) {
-        return; /* other code has been loaded here since the hook was set */
+    if (counter->stop_reason != RUNNING ||
+        (at == counter->stop_address && at != counter->block_address)) {
+        return; /* the run ends before this instruction */
     }
+    const uint32_t index = point_index(memory, memory->block, at);
+    if (memory->points[index].key == 0U) {
+        return; /* known at this block's entry, or other code has been loaded here since */
+    }
+    const access_t *access = &memory->points[index].access;
     uint32_t mask = 0;
     for (uint32_t i = 0; i < access->terms; i++) {
         mask |= 1U << access->registers[i];
     }
     read_registers(memory, mask, registers);
-    access_data(memory, address_of(access, registers), access->size, access->is_write);
+    access_data(memory, access, registers);
 }
 
-USIM_EXPORT void usim_memory_set_point(memory_t *memory, uint32_t instruction,
-                                       const access_t *access) {
-    const uint32_t index = point_index(memory, instruction);
-    memory->points[index].instruction = instruction + 1U;
+/* 0 if there is no room: usim_memory_forget makes some. */
+USIM_EXPORT uint32_t usim_memory_set_point(memory_t *memory, uint32_t block, uint32_t instruction,
+                                           const access_t *access) {
+    const uint32_t index = point_index(memory, block, instruction);
+    if (memory->points[index].key == 0U) {
+        if (memory->point_count >= MAX_POINTS) {
+            return 0;
+        }
+        memory->point_count++;
+        memory->points[index].key = ((uint64_t)block << 32 | instruction) + 1U;
+    }
     memory->points[index].access = *access;
+    return 1;
 }
 
-/* Code has changed: drop all points. */
+/* Drop all points. */
 USIM_EXPORT void usim_memory_forget(memory_t *memory) {
     for (uint32_t i = 0; i < POINTS; i++) {
-        memory->points[i].instruction = 0;
+        memory->points[i].key = 0;
     }
+    memory->point_count = 0;
 }
 
-void usim_fetch_block(memory_t *memory, uint32_t start, uint32_t size) {
+static void fetch_block(memory_t *memory, uint32_t start, uint32_t size) {
     const range_t *range = find_range(memory, start);
     if (range == NULL || size == 0U) {
         return;
@@ -195,6 +211,15 @@ void usim_fetch_block(memory_t *memory, uint32_t start, uint32_t size) {
             wait_for_bus(memory, range->line_fill, 0U);
         }
     }
+}
+
+void usim_enter_block(memory_t *memory, const price_t *block, uint32_t goes_on) {
+    if (goes_on != 0U) {
+        return;
+    }
+    memory->block = memory->timer->block_address;
+    fetch_block(memory, memory->block, memory->timer->block_size);
+    access_block(memory, block);
 }
 
 USIM_EXPORT uint64_t usim_memory_size(void) {

@@ -11,6 +11,7 @@
 #define LINE_SHIFT 5U
 #define FETCH_SHIFT 3U
 #define POINTS 16384U /* power of 2 */
+#define MAX_POINTS (POINTS / 4U * 3U)
 
 /* A memory behind a bus. Cycles are waits beyond those of a tightly coupled memory. */
 typedef struct {
@@ -49,14 +50,16 @@ struct memory {
     cache_t instruction;
     cache_t data;
     cache_t art;
+    uint32_t block; /* address of the block that runs, all of it, also after a pause inside */
+    uint32_t point_count;
     struct {
-        uint32_t instruction; /* its address + 1, so that 0 means empty */
+        uint64_t key; /* block << 32 | instruction, plus 1 so that 0 means empty */
         access_t access;
     } points[POINTS]; /* accesses that are known only when their instruction runs */
 };
 
-/* Fetch a block's code, and do the accesses that are known at its entry. */
-void usim_fetch_block(memory_t *memory, uint32_t start, uint32_t size);
-void usim_access_block(memory_t *memory, const price_t *block);
+/* Fetch the timer's current block, and do the accesses that are known at its entry. Where it only
+ * goes on after a pause, both have been done. */
+void usim_enter_block(memory_t *memory, const price_t *block, uint32_t goes_on);
 
 #endif

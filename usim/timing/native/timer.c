@@ -123,17 +123,26 @@ static void resolve_branch(timer_t *timer, uint32_t start) {
     }
 }
 
+/* The row with this key, or an empty one: there always is one, see find_price. */
+static price_t *row_of(timer_t *timer, uint64_t key) {
+    uint32_t index = (uint32_t)((key * 0x9E3779B97F4A7C15ULL) >> 46) & (PRICES - 1U);
+    while (timer->prices[index].key != 0U && timer->prices[index].key != key) {
+        index = (index + 1U) & (PRICES - 1U);
+    }
+    return &timer->prices[index];
+}
+
 static price_t *find_price(timer_t *timer, uint32_t start, uint32_t size) {
     const uint64_t key = (uint64_t)start | (uint64_t)(size & 0x1FFFU) << 32 |
                          (uint64_t)(timer->state & 0x3FFFFU) << 45 | 1ULL << 63;
-    uint32_t index = (uint32_t)((key * 0x9E3779B97F4A7C15ULL) >> 46) & (PRICES - 1U);
-    while (timer->prices[index].key != 0U) {
-        if (timer->prices[index].key == key) {
-            return &timer->prices[index];
-        }
-        index = (index + 1U) & (PRICES - 1U);
+    price_t *price = row_of(timer, key);
+    if (price->key == key) {
+        return price;
     }
-    price_t *price = &timer->prices[index];
+    if (timer->price_count >= timer->max_prices) {
+        timer->make_room();
+        price = row_of(timer, key);
+    }
     timer->price(timer->state, start, size, price);
     price->key = key;
     timer->price_count++;
@@ -155,9 +164,13 @@ void usim_time_block(timer_t *timer, uint32_t start, uint32_t size, uint32_t ins
     timer->nodes[timer->node].cycles += price->own_cycles;
     timer->nodes[timer->node].instructions += instructions;
     if (timer->memory != NULL) {
-        usim_fetch_block(timer->memory, start, size);
-        usim_access_block(timer->memory, price);
+        usim_enter_block(timer->memory, price, timer->paused_at == start + 1U);
     }
+    timer->paused_at = 0;
+}
+
+void usim_pause_timer(timer_t *timer, uint32_t pc) {
+    timer->paused_at = pc + 1U;
 }
 
 USIM_EXPORT uint64_t usim_timer_size(void) {
@@ -188,11 +201,16 @@ USIM_EXPORT void usim_timer_restart(timer_t *timer) {
     timer->node = 0;
     timer->depth = 0;
     timer->previous = NULL;
+    timer->paused_at = 0;
     timer->state = NEUTRAL_STATE;
 }
 
-/* Code has changed: drop all prices. */
+/* Drop all prices. The pipeline's state stays: that behind the block before, as if it went straight
+ * on. */
 USIM_EXPORT void usim_timer_forget(timer_t *timer) {
+    if (timer->previous != NULL) {
+        timer->state = timer->previous->next_state[0];
+    }
     for (uint32_t i = 0; i < PRICES; i++) {
         timer->prices[i] = (price_t){0};
     }

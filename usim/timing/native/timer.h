@@ -7,7 +7,6 @@
 #include "counter.h"
 
 #define PRICES 262144U /* power of 2 */
-#define MAX_PRICES (PRICES / 4U * 3U)
 #define PREDICTOR_SIZE 4096U
 #define MAX_NODES 65536U
 #define MAX_DEPTH 65536U
@@ -35,6 +34,7 @@ typedef struct {
     uint8_t terms; /* 0 to 2 */
     uint8_t registers[2];
     uint8_t shifts[2];
+    uint32_t transfers; /* on a bus of 64 bits, if no cache takes it */
 } access_t;
 
 /* A block's price in a state: a row of the memoised pipeline model. */
@@ -89,6 +89,10 @@ struct timer {
     uint32_t node_count;
     uint32_t node;
     uint32_t depth;
+    uint32_t max_prices;
+    uint32_t paused_at; /* pc + 1 where a run ended inside a block, 0: it did not */
+    void (*make_room)(
+        void); /* called when all of max_prices are taken: ends in usim_timer_forget */
     uint8_t predictor[PREDICTOR_SIZE];
     uint32_t targets[PREDICTOR_SIZE];
     frame_t frames[MAX_DEPTH];
