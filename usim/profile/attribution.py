@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from usim.formatting import format_address
 from usim.profile.run import Recording
 from usim.timing.decode import Instruction
-from usim.timing.timer import TimedBlock
+from usim.timing.timed_block import TimedBlock
 
 UNKNOWN = "(code without a symbol)"
 INTERRUPTIONS = "(exception entry and return)"

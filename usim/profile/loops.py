@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from usim.profile.attribution import Attribution
-from usim.timing.timer import TimedBlock
+from usim.timing.timed_block import TimedBlock
 
 
 @dataclass(frozen=True, slots=True)

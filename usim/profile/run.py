@@ -20,7 +20,8 @@ from usim.profile.semihosting import BKPT_SEMIHOSTING, Semihosting
 from usim.profile.stack import PaintedStack, StackUse
 from usim.timing.decode import Instruction
 from usim.timing.memory import CacheUse
-from usim.timing.timer import CycleTimer, TimedBlock
+from usim.timing.timed_block import TimedBlock
+from usim.timing.timer import CycleTimer
 
 MAX_ARGUMENTS: Final = 4  # those in registers
 _SLICE_INSTRUCTIONS: Final = 20_000_000
@@ -103,6 +104,7 @@ class _Run:
         self._timer: CycleTimer = device.recorder()
         self._timer.function_at = self._function_start
         self._timer.on_new_block = self._look_at
+        self._timer.keeps_replaced_code = True
         clock_hz = device.platform.clock_hz
         self._semihosting = Semihosting(device, write, lambda: self._counted / clock_hz)
         self._loops_forever_at: int | None = None

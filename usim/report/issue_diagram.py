@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from usim.profile.attribution import charges
 from usim.timing.pipeline import Slot
-from usim.timing.timer import TimedBlock
+from usim.timing.timed_block import TimedBlock
 
 _WIDTH = 34
 # What the issue model's reasons mean.

@@ -10,7 +10,7 @@ from usim.profile.attribution import Attribution, InstructionUse, call_paths, ch
 from usim.profile.loops import Loop
 from usim.profile.run import Recording
 from usim.profile.stack import METHOD
-from usim.timing.timer import TimedBlock
+from usim.timing.timed_block import TimedBlock
 
 # Version of the JSON layout; it grows when a key changes its meaning.
 JSON_FORMAT: Final = 1
