@@ -162,3 +162,23 @@ def test_semihosting_calls_cost_the_program_nothing(program, recorded, mixed_sou
     attribution = Attribution(recorded(program(mixed_source, flags=("-O0",))))
     assert attribution.recording.interruption_cycles == 0
     assert INTERRUPTIONS not in {use.name for use in attribution.functions}
+
+
+def test_code_that_runs_from_ram_is_accounted_for_beside_exceptions(program, recorded):
+    path = program(
+        "volatile int n;\n"
+        "void SVC_Handler(void);\n"
+        "void SVC_Handler(void) { n++; }\n"
+        '__attribute__((section(".ram_vectors"), aligned(512))) unsigned table[16];\n'
+        '__attribute__((section(".data.code"), noinline)) int in_ram(int k) {\n'
+        "for (int i = 0; i < k; i++) n += i;\nreturn n; }\n"
+        "int (*volatile call)(int) = in_ram;\n"
+        "int main(void) { table[11] = (unsigned)SVC_Handler;\n"
+        "*(volatile unsigned *)0xE000ED08 = (unsigned)table;\n"
+        'for (int i = 0; i < 3; i++) { call(20); __asm volatile("svc 0" ::: "memory"); }\n'
+        "return 0; }"
+    )
+    attribution = Attribution(recorded(path))
+    assert _function(attribution, "in_ram").calls == 3
+    assert _function(attribution, "in_ram").exclusive > 3 * 20
+    assert sum(use.exclusive for use in attribution.functions) == attribution.recording.cycles
