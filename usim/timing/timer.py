@@ -27,7 +27,7 @@ from usim.timing.native_layout import (
     Price,
     Timer,
 )
-from usim.timing.pipeline import NEUTRAL, Issued, State, issue
+from usim.timing.pipeline import NEUTRAL, Issued, State, issue, mispredict_cycles
 from usim.timing.tables import DEFAULT_PARAMETERS, Parameters
 from usim.timing.timed_block import TimedBlock, in_flight, span
 
@@ -256,14 +256,10 @@ class CycleTimer:
         price.branch = BRANCH_KINDS[kind]
         indirect = kind in ("indirect", "indirect_call")
         price.mispredict = (
-            self.parameters.mispredict if indirect else self._mispredict_cycles(issued)
+            self.parameters.mispredict if indirect else mispredict_cycles(issued, self.parameters)
         )
         if self.on_new_block is not None:
             self.on_new_block(instructions)
-
-    def _mispredict_cycles(self, issued: Issued) -> int:
-        early = issued.state.flags_age >= self.parameters.early_flags_age
-        return self.parameters.mispredict_early_flags if early else self.parameters.mispredict
 
     # What was executed.
 

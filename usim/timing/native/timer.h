@@ -8,6 +8,8 @@
 
 #define PRICES 262144U /* power of 2 */
 #define PREDICTOR_SIZE 4096U
+#define PATTERNS 65536U /* of branch and history; HISTORY_BITS outcomes are remembered */
+#define HISTORY_BITS 16U
 #define MAX_NODES 65536U
 #define MAX_DEPTH 65536U
 #define NEUTRAL_STATE 0U
@@ -92,8 +94,10 @@ struct timer {
     uint32_t max_prices;
     uint32_t paused_at; /* pc + 1 where a run ended inside a block, 0: it did not */
     void (*make_room)(
-        void); /* called when all of max_prices are taken: ends in usim_timer_forget */
+        void);        /* called when all of max_prices are taken: ends in usim_timer_forget */
+    uint32_t history; /* outcomes of the last conditional branches, the newest in bit 0 */
     uint8_t predictor[PREDICTOR_SIZE];
+    uint8_t patterns[PATTERNS];
     uint32_t targets[PREDICTOR_SIZE];
     frame_t frames[MAX_DEPTH];
     node_t nodes[MAX_NODES];
