@@ -179,7 +179,7 @@ def test_what_the_entry_registers_tell_needs_no_hook():
 
 
 def test_code_that_no_disassembler_knows_does_not_hide_what_follows():
-    # An unallocated encoding, then LDR r3, [r0]: nothing is sure of registers any more, but the load is there.
+    # An unallocated encoding, which may have changed any register, then LDR r3, [r0].
     found = find_accesses(bytes.fromhex("fffb00000368"), ITCM)
     assert [place for place, _ in found.at_instruction] == [4]
 

@@ -96,7 +96,6 @@ class Timer(ctypes.Structure):
         ("block_address", ctypes.c_uint32),
         ("block_size", ctypes.c_uint32),
         ("block_state", ctypes.c_uint32),
-        ("indirect_mispredict", ctypes.c_uint32),
         ("price_count", ctypes.c_uint32),
         ("node_count", ctypes.c_uint32),
         ("node", ctypes.c_uint32),

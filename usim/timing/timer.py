@@ -80,7 +80,6 @@ class CycleTimer:
         self._callbacks = PRICE_CALLBACK(self._price_guarded), MAKE_ROOM_CALLBACK(self._make_room)
         self._state.price, self._state.make_room = self._callbacks
         self._state.max_prices = max_prices
-        self._state.indirect_mispredict = parameters.mispredict
         assert self._id_of(NEUTRAL) == 0
         self._state.after_mispredict = self._id_of(NEUTRAL._replace(fetch_lead=0, jumped=True))
         self._memory_model: MemoryModel | None = None
@@ -255,9 +254,11 @@ class CycleTimer:
             price.backward = int(last.target is not None and last.target <= last.address)
         price.branch = BRANCH_KINDS[kind]
         indirect = kind in ("indirect", "indirect_call")
-        price.mispredict = (
+        penalty = (
             self.parameters.mispredict if indirect else mispredict_cycles(issued, self.parameters)
         )
+        # From the branch's own cycle on, in whichever slot it is: the first fetch takes one more.
+        price.mispredict = penalty - 1 + price.in_flight
         if self.on_new_block is not None:
             self.on_new_block(instructions)
 

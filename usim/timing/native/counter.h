@@ -15,8 +15,9 @@
 
 #define SLOTS 65536U /* power of 2; a slot lost to a collision only costs a recount */
 #define MAX_BLOCK_BYTES 4096U
-#define CODE_PAGE_SHIFT 10U /* what a microcontroller's linker script may tell code from data by   \
-                             */
+#define CODE_PAGE_SHIFT                                                                            \
+    10U /* what a microcontroller's linker script may tell code from data by                       \
+         */
 #define CODE_PAGES (1U << (32U - CODE_PAGE_SHIFT))
 
 enum stop_reason {

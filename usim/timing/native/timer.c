@@ -107,12 +107,10 @@ static void resolve_branch(timer_t *timer, uint32_t start) {
     const uint32_t end = timer->block_address + timer->block_size;
     const uint32_t taken = block->branch == BRANCH_NONE ? 0U : start != end;
     uint32_t right = 1U;
-    uint32_t penalty = timer->indirect_mispredict;
     const uint32_t node = timer->node;
     switch (block->branch) {
     case BRANCH_CONDITIONAL:
         right = predict_conditional(timer, block, end, taken);
-        penalty = block->mispredict;
         break;
     case BRANCH_CALL:
         enter_call(timer, end, start);
@@ -133,8 +131,8 @@ static void resolve_branch(timer_t *timer, uint32_t start) {
     }
     timer->state = block->next_state[taken];
     if (right == 0U) {
-        timer->cycles += penalty;
-        timer->nodes[node].cycles += penalty - block->in_flight;
+        timer->cycles += block->mispredict;
+        timer->nodes[node].cycles += (uint64_t)block->mispredict - block->in_flight;
         timer->state = timer->after_mispredict;
         block->mispredicts++;
     }

@@ -86,7 +86,6 @@ struct timer {
     uint32_t block_address;
     uint32_t block_size;
     uint32_t block_state;
-    uint32_t indirect_mispredict;
     uint32_t price_count;
     uint32_t node_count;
     uint32_t node;
