@@ -1,10 +1,13 @@
-"""Puts pip into the environment that runs this, from PyPI, where Python came without ensurepip.
+"""Puts pip into the environment that runs this, where Python came without ensurepip.
 
-A wheel of pip can be run as it is and so can install itself. Nothing but the standard library.
+A wheel of pip can be run as it is and so can install itself. It comes from the system's own wheels (Debian
+keeps some), or from the package index that PIP_INDEX_URL or a pip.conf names. Nothing but the standard
+library.
 """
 
 from __future__ import annotations
 
+import configparser
 import hashlib
 import os
 import re
@@ -51,8 +54,39 @@ def _download(address: str) -> bytes:
         return data
 
 
+def _configured_index() -> str | None:
+    """The package index that pip itself would be told of."""
+    if os.environ.get("PIP_INDEX_URL"):
+        return os.environ["PIP_INDEX_URL"]
+    home = Path.home()
+    files = [os.environ.get("PIP_CONFIG_FILE", ""), home / ".config/pip/pip.conf"]
+    files += [home / ".pip/pip.conf", "/etc/xdg/pip/pip.conf", "/etc/pip.conf"]
+    settings = configparser.RawConfigParser()
+    for file in filter(None, files):
+        try:
+            settings.read(file, encoding="utf-8")
+        except (configparser.Error, UnicodeDecodeError):
+            continue
+        if settings.has_option("global", "index-url"):
+            return settings.get("global", "index-url")
+    return None
+
+
+def _system_wheel() -> Path | None:
+    """The newest wheel of pip that the distribution has installed."""
+    wheels = list(Path("/usr/share/python-wheels").glob("pip-*-py3-none-any.whl"))
+    return max(wheels, key=lambda wheel: wheel.stat().st_mtime, default=None)
+
+
 def _fetch_pip() -> tuple[str, bytes]:
-    index = os.environ.get("PIP_INDEX_URL") or "https://an.index/simple"
+    system = _system_wheel()
+    if system is not None:
+        return system.name, system.read_bytes()
+    index = _configured_index()
+    if index is None:
+        sys.exit(
+            "this Python has neither pip nor ensurepip, and no PIP_INDEX_URL says where one is"
+        )
     page = f"{index.rstrip('/')}/pip/"
     links = _Links()
     links.feed(_download(page).decode())
@@ -68,11 +102,11 @@ def _fetch_pip() -> tuple[str, bytes]:
 
 
 def main() -> None:
-    """Fetch the newest pip and let it install itself."""
+    """Find a pip and let it install itself."""
     try:
         name, data = _fetch_pip()
     except (urllib.error.URLError, TimeoutError) as exc:
-        sys.exit(f"cannot fetch pip from PyPI: {exc} (no network, or no ca-certificates?)")
+        sys.exit(f"cannot fetch pip: {exc} (no network, or no ca-certificates?)")
     with tempfile.TemporaryDirectory() as folder:
         wheel = Path(folder, name)
         wheel.write_bytes(data)

@@ -68,7 +68,8 @@ install() {
     : > "$VENV/.usim-started"
     if ! "$BIN/python" -m pip --version > /dev/null 2>&1; then
         "$BIN/python" "$ROOT/scripts/_bootstrap.py" >&2 ||
-            die "there is no pip and none could be had; Debian and Ubuntu: apt install python3-venv"
+            die "there is no pip and none could be had; Debian and Ubuntu: apt install python3-venv," \
+                "or set PIP_INDEX_URL to the address of your package index"
     fi
     case $1 in run) extra='' ;; *) extra="[$1]" ;; esac
     # Errors only: one line that says what is going on is enough.
