@@ -20,7 +20,7 @@ ITCM = 0x0000_0000
 FLASH_ITCM = 0x0020_0000
 FLASH = 0x0800_0000
 DTCM = 0x2000_0000
-SRAM = 0x2001_0000
+SRAM = 0x2002_0000  # in `sram1` of the F746 and of the F767
 SRAM_DATA = SRAM + 0x8000
 STACK_TOP = DTCM + 0x2000
 TIMEOUT_S = 20.0
@@ -62,6 +62,11 @@ class Machine:
     def instructions(self) -> int:
         return self.device.executed_instructions
 
+    @property
+    def stalls(self) -> int:
+        """Cycles in which the core waited for memory."""
+        return int(self.timer._state.stalls)
+
     def put(self, text: str, at: int) -> int:
         """Assemble to `at`; returns the address behind."""
         code = machine_code(text)
@@ -69,8 +74,11 @@ class Machine:
         return at + len(code)
 
     def start(self, text: str, at: int, registers: Mapping[str, int] | None = None) -> int:
-        """Load a program, ready to go; returns where it ends."""
-        end = self.put(f"{text}; nop; nop", at) - 4
+        """Load a program, ready to go; returns where it ends.
+
+        It ends with a branch there: the model fetches all of a block, also if a run ends inside.
+        """
+        end = self.put(f"{text}; b 99f; 99: nop; nop", at) - 4
         self.device.write_register("msp", STACK_TOP)
         self.device.write_register("sp", STACK_TOP)
         for name, value in (registers or {}).items():

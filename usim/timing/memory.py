@@ -207,6 +207,10 @@ class MemoryModel:
         line = (cache.line_bytes // 4).bit_length() - 1 - 2
         return 0xF000_0000 | (sets - 1) << 13 | (cache.ways - 1) << 3 | line
 
+    def drain(self) -> None:
+        """Whatever the bus was asked is done: something else ran for a while, or time went back."""
+        self._state.bus_free = 0
+
     def restart(self) -> None:
         """As after a reset: caches empty and off."""
         self._library.usim_memory_restart(self.pointer)

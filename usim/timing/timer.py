@@ -151,6 +151,8 @@ class CycleTimer:
         self._state.state = self._state.after_mispredict
         self._state.previous = None
         self._state.paused_at = 0
+        if self._memory_model is not None:
+            self._memory_model.drain()
 
     def finish(self) -> None:
         """The program is over: the cycle of its last instruction counts as well."""

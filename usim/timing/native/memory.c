@@ -194,6 +194,7 @@ USIM_EXPORT void usim_memory_forget(memory_t *memory) {
     memory->point_count = 0;
 }
 
+/* All of the block, also if the run will end inside of it. */
 static void fetch_block(memory_t *memory, uint32_t start, uint32_t size) {
     const range_t *range = find_range(memory, start);
     if (range == NULL || size == 0U) {
