@@ -1,8 +1,8 @@
 """Puts pip into the environment that runs this, where Python came without ensurepip.
 
-A wheel of pip can be run as it is and so can install itself. It comes from the system's own wheels (Debian
-keeps some), or from the package index that PIP_INDEX_URL or a pip.conf names. Nothing but the standard
-library.
+A wheel of pip can be run as it is and so can install itself. It comes from the system's own wheels
+(Debian keeps some), or from the package index that PIP_INDEX_URL or a pip.conf names. Nothing but
+the standard library.
 """
 
 from __future__ import annotations
