@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from usim.description_files import shown_path
 from usim.report.console import make_table
 from usim.report.run_result import RunResult
 
@@ -112,8 +114,9 @@ def _notes(result: RunResult) -> Iterator[str]:
         yield f"Right      {right} of {len(result.answers)}"
     sizes = result.model_bytes
     yield (
-        f"Model      {result.model}: {result.macs:,} MACs; text {sizes['text']:,}, rodata "
-        f"{sizes['rodata']:,}, activations {sizes['arena']:,} bytes (the rest is the runtime's)"
+        f"Model      {shown_path(Path(result.model))}: {result.macs:,} MACs; "
+        f"text {sizes['text']:,}, rodata {sizes['rodata']:,}, "
+        f"activations {sizes['arena']:,} bytes (the rest is the runtime's)"
     )
     stats = result.statistics
     yield (
