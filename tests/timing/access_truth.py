@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from unicorn import unicorn_const
+from unicorn import UcError, unicorn_const
 
 from usim.timing.addresses import Access, BlockAccesses, find_accesses
 from usim.timing.memory import LINE_BYTES
@@ -25,6 +26,7 @@ class BlockRun:
     address: int
     size_bytes: int
     accesses: BlockAccesses
+    terms: Callable[[int], int]  # as at its entry
     believed: Bytes = field(default_factory=Counter)
     merged: Bytes = field(default_factory=Counter)
     # Lines that the native side looks up, were they all behind the cache.
@@ -59,12 +61,18 @@ class AccessRecorder:
     def _register(self, number: int) -> int:
         return int(self._engine.read_register(f"r{number}"))
 
-    def _bytes(self, access: Access) -> list[tuple[int, bool]]:
-        at = access.address.value(self._register)
+    def _load(self, address: int, size: int) -> int:
+        try:
+            return int.from_bytes(self._engine._uc.mem_read(address, size), "little")
+        except UcError:
+            return 0
+
+    def _bytes(self, run: BlockRun, access: Access) -> list[tuple[int, bool]]:
+        at = access.address.value(run.terms)
         return bytes_of(at, access.size_bytes, access.is_write)
 
     def _look_up(self, run: BlockRun, access: Access) -> None:
-        touched = self._bytes(access)
+        touched = self._bytes(run, access)
         run.merged.update(touched)
         run.looked_up += sorted({at // LINE_BYTES for at, _ in touched})
 
@@ -75,9 +83,10 @@ class AccessRecorder:
         if key not in self._found:
             code = bytes(uc.mem_read(address, size))
             self._found[key] = find_accesses(code, address, key[2])
-        run = BlockRun(address, size, self._found[key])
+        found = self._found[key]
+        run = BlockRun(address, size, found, found.terms(self._register, self._load))
         for _, access in run.accesses.known:
-            run.believed.update(self._bytes(access))
+            run.believed.update(self._bytes(run, access))
         for access in run.accesses.merged:
             self._look_up(run, access)
         self._seen.append(run)
@@ -87,7 +96,7 @@ class AccessRecorder:
         run.has_run = True
         for place, access in run.accesses.at_instruction:
             if place == address:
-                run.believed.update(self._bytes(access))
+                run.believed.update(self._bytes(run, access))
                 self._look_up(run, access)
 
     def _on_access(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from access_truth import AccessRecorder, BlockRun, EnoughError
-from machine import ITCM, SRAM, SRAM_DATA, machine
+from machine import ITCM, SRAM, SRAM_DATA, machine, machine_code
 
 import usim
 from usim.timing.addresses import Linear, find_accesses
+from usim.timing.linear import MAX_CELLS
 from usim.timing.memory import LINE_BYTES
 
 # r0 points at data; r1 is an index, r2 another pointer; r3-r7 are data.
@@ -101,8 +102,8 @@ DATAFLOW = [
     "lsl r3, r1, #30; lsl r3, r3, #3; ldr.w r4, [r0, r3, lsl #2]",
     "add.w r3, r0, r1, lsl #31; ldr r4, [r3]",
     "mov r3, #64; ldr r4, [r0, r3]",
-    "movw r3, #0x8410; movt r3, #0x2001; ldr r4, [r3]; add r3, r1; ldr r4, [r3]",
-    "mov r3, r0; movt r3, #0x2001; ldr r4, [r3]",
+    "movw r3, #0x8410; movt r3, #0x2002; ldr r4, [r3]; add r3, r1; ldr r4, [r3]",
+    "mov r3, r0; movt r3, #0x2002; ldr r4, [r3]",
     "str r2, [r0]; ldr r3, [r0]; ldr r4, [r3, #4]; ldr r3, [r0, #4]",
     "str r2, [r0]; ldr r0, [r0]; str r3, [r0, #4]!; str r3, [r0, #64]",
     "str r2, [r0, #4]; ldrd r3, r4, [r0]; ldr r5, [r4]",
@@ -123,6 +124,37 @@ DATAFLOW = [
 ]
 
 
+# Values that the block loads or masks itself; memory is as `filled` says.
+LOADED = [
+    "ldr r3, [r0]; ldr r4, [r3, #4]; ldr r5, [r3, r1]",
+    "ldrb r3, [r0, #4]; ldr r4, [r0, r3]; ldr.w r4, [r2, r3, lsl #2]",
+    "ldrsb r3, [r0, #13]; ldr r4, [r0, r3]; ldrsb r3, [r0, #4]; ldr r4, [r0, r3]",
+    "ldrsh r3, [r0, #14]; ldr r4, [r0, r3]; ldrh r3, [r0, #4]; ldr r5, [r0, r3]",
+    "ldr r3, [r0]; ldr r3, [r3, #8]; ldr r4, [r0, r3]",
+    "ldrd r3, r4, [r0]; ldr r5, [r3]; ldr r5, [r0, r4]",
+    "ldm r0, {r3, r4}; ldr r5, [r3, #32]; ldrb r5, [r0, r4]",
+    "ldmdb r2, {r3, r4}; ldr r5, [r0, r3]; ldr r5, [r0, r4]",
+    "ldr r3, [r0], #4; ldrb r4, [r0]; ldr r5, [r3, r4]",
+    "push {r0, r2}; pop {r3, r4}; ldr r5, [r3]; ldr r5, [r4]",
+    "str r2, [r0]; ldr r3, [r0]; ldr r4, [r3, #4]",
+    "str r2, [r0, #4]; ldr r3, [r0]; ldr r4, [r3, #4]",
+    "strb r1, [r0, #3]; ldrb r3, [r0, #4]; ldr r4, [r0, r3]",
+    "strb r1, [r0, #4]; ldrb r3, [r0, #4]; ldr r4, [r0, r3]",
+    "strb r1, [r2, #4]; ldrb r3, [r0, #4]; ldr r4, [r0, r3]",
+    "cmp r0, r2; it ne; strbne r1, [r0, #4]; ldrb r3, [r0, #4]; ldr r4, [r0, r3]",
+    "cmp r0, r2; it eq; ldreq r3, [r0, #4]; ldr r4, [r3, #16]",
+    "stm r0!, {r1, r2}; sub r0, #8; ldr r3, [r0, #4]; ldr r4, [r3]",
+    "orr r3, r1, #3; ldr r4, [r0, r3]; and r3, r1, #4; ldr r4, [r0, r3]",
+    "bic r3, r1, #4; ldr r4, [r0, r3]; eor r3, r1, #64; ldr r4, [r0, r3]",
+    "ands r3, r1; ldr r4, [r0, r3]",
+    "lsrs r3, r1, #1; ldr r4, [r0, r3]; mvn r3, r1; asr r3, r3, #1; ldr r4, [r0, r3]",
+    "ubfx r3, r0, #4, #3; ldr r4, [r0, r3]; uxtb r3, r0; ldr r4, [r2, r3]",
+    "uxth r3, r2; lsr r3, #4; ldr r4, [r0, r3]; uxth r3, r1; ldr r4, [r0, r3]",
+    "ldr r3, [r0]; ldr r4, [r3]; lsr r3, r3, r1; ldr r4, [r2]; subs r2, r2, r1; ldr r4, [r2]",
+    "; ".join(f"ldrb r3, [r0, #{i}]; and r4, r3, #{i + 1}; ldr r5, [r2, r4]" for i in range(30)),
+]
+
+
 def differences(runs: list[BlockRun]) -> list[str]:
     return [
         f"{run.address:#x}: believed {run.believed}, true {run.true}"
@@ -131,14 +163,30 @@ def differences(runs: list[BlockRun]) -> list[str]:
     ]
 
 
+def filled() -> bytes:
+    """Pointers to data first, then small numbers of either sign."""
+    words = [
+        SRAM_DATA + 0x900,
+        0x0000_0048,
+        0x0000_0060,
+        0xFFE0_F0F8,
+        *range(0x40, 0x40 + 0x400, 4),
+    ]
+    return b"".join(word.to_bytes(4, "little") for word in words)
+
+
 def record(text: str, at: int) -> list[BlockRun]:
     with machine() as m:
+        for register in ("r0", "r2"):
+            m.device.write(REGISTERS[register] - 8, bytes.fromhex("4000000080000000"))
+            m.device.write(REGISTERS[register], filled()[:0x200])
+        m.device.write(SRAM_DATA + 0x900, filled()[16:])
         recorder = AccessRecorder(m.device._core())
         m.run(f"{text}; nop", at, REGISTERS)
         return recorder.runs
 
 
-@pytest.mark.parametrize("text", [*ADDRESSING, *UNALIGNED, *PREDICATED, *DATAFLOW])
+@pytest.mark.parametrize("text", [*ADDRESSING, *UNALIGNED, *PREDICATED, *DATAFLOW, *LOADED])
 @pytest.mark.parametrize("at", [ITCM + 0x100, SRAM + 2])
 def test_accesses_are_those_that_the_emulator_does(text, at):
     runs = record(text, at)
@@ -176,6 +224,22 @@ def test_what_the_entry_registers_tell_needs_no_hook():
         found = find_accesses(m.device.read(ITCM, 14), ITCM)
     assert len(found.known) == 5
     assert found.at_instruction == ()
+
+
+def test_what_a_block_loads_before_it_stores_needs_no_hook_either():
+    common = "ldr r3, [r0]; orr r4, r1, #3; ldr.w r5, [r3, r4, lsl #2]; ldrb r5, [r0, r5]"
+    code = machine_code(common)
+    assert find_accesses(code, ITCM).at_instruction == ()
+    stored_first = machine_code(f"str r4, [r2]; {common}")
+    assert len(find_accesses(stored_first, ITCM).at_instruction) == 2
+
+
+def test_only_so_many_values_are_computed_at_the_entry():
+    text = LOADED[-1]
+    found = find_accesses(machine_code(text), ITCM)
+    assert len(found.cells) <= MAX_CELLS
+    assert len(found.at_instruction) > 0
+    assert len(found.known) + len(found.at_instruction) == 60
 
 
 def test_code_that_no_disassembler_knows_does_not_hide_what_follows():

@@ -168,7 +168,11 @@ def test_with_the_cache_off_neighbouring_loads_of_a_block_wait_each(m):
 def test_with_the_cache_off_stores_wait_for_the_one_before(m):
     m.caches(instruction=True, data=False)
     assert waits(m, f"str r1, [r0]; {REST}") == 0
-    assert 0 < waits(m, walk(4, 10, "str r1, [r0]")) < 10 * FIGURES.sram_uncached_store
+    assert (
+        0
+        < waits(m, walk(8, 10, "str r1, [r0]; str r1, [r0, #4]"))
+        < 20 * FIGURES.sram_uncached_store
+    )
 
 
 @pytest.mark.parametrize("access", ["ldr r1, [r0]", "str r1, [r0]", "ldrd r1, r2, [r0]"])

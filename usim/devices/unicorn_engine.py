@@ -9,18 +9,20 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Any, Final
 
 from unicorn import Uc, UcError, arm_const, unicorn_const
 from unicorn.unicorn_py3.unicorn import uclib
 
+from usim.devices.stops import INTERRUPTS, KINDS, NOT_EXECUTED, Stop, StopKind
 from usim.errors import DeviceError
 from usim.platforms import Platform
 from usim.timing.addresses import find_accesses
 from usim.timing.counter import InspectReason, InstructionCounter, StopReason, divisions_in
 from usim.timing.memory import MemoryModel
 from usim.timing.timer import CycleTimer
+
+__all__ = ["REGISTER_IDS", "Stop", "StopKind", "UnicornEngine"]
 
 _THUMB: Final = 1
 
@@ -45,50 +47,9 @@ REGISTER_IDS: Final[dict[str, int]] = {
 }
 
 
-class StopKind(Enum):
-    """Why instructions stopped."""
-
-    REACHED = auto()  # the address asked for is next
-    SLICE = auto()  # the instruction budget is spent
-    SVC = auto()
-    BKPT = auto()
-    EXCEPTION_RETURN = auto()
-    SLEEP = auto()  # wfi or wfe
-    DIVIDE_BY_ZERO = auto()
-    UNALIGNED = auto()  # an exclusive access; Unicorn lets other unaligned ones pass
-    UNDEFINED = auto()
-    READ = auto()  # no memory there to read
-    WRITE = auto()  # ... or to write, or it is read-only
-    FETCH = auto()
-
-
-_KINDS: Final = {
-    StopReason.NONE: StopKind.SLEEP,
-    StopReason.ADDRESS_REACHED: StopKind.REACHED,
-    StopReason.BUDGET_SPENT: StopKind.SLICE,
-    StopReason.DIVIDED_BY_ZERO: StopKind.DIVIDE_BY_ZERO,
-}
 # YIELD and WFE (A7.7), encodings T1 and T2. Unicorn ends them with an error, pc behind them.
 _HINTS_T1: Final = (b"\x10\xbf", b"\x20\xbf")
 _HINTS_T2: Final = (b"\xaf\xf3\x01\x80", b"\xaf\xf3\x02\x80")
-# The exception numbers that Unicorn reports for an M-profile core.
-_INTERRUPTS: Final = {
-    2: StopKind.SVC,
-    3: StopKind.FETCH,  # from where the architecture lets nothing be executed
-    4: StopKind.UNALIGNED,
-    7: StopKind.BKPT,
-    8: StopKind.EXCEPTION_RETURN,
-}
-_NOT_EXECUTED: Final = frozenset({StopKind.FETCH, StopKind.UNALIGNED, StopKind.BKPT})
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """A stop at `pc`; `address` is what a memory access or a return asked for."""
-
-    kind: StopKind
-    pc: int
-    address: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +253,7 @@ class UnicornEngine:
         if reason is StopReason.NEW_BLOCK:
             self._inspect_block(*self.counter.block)
             return None
-        return Stop(_KINDS[reason], pc)
+        return Stop(KINDS[reason], pc)
 
     def _stop_at_bad_access(self, bad: _BadAccess) -> Stop:
         # After a store that faults, Unicorn finishes the block. The registers go back to where they
@@ -305,10 +266,10 @@ class UnicornEngine:
 
     def _stop_at_interrupt(self, number: int) -> Stop:
         pc = self.read_register("pc")
-        kind = _INTERRUPTS.get(number)
+        kind = INTERRUPTS.get(number)
         if kind is None:
             raise DeviceError(f"the emulator raised an unknown event {number} at pc {pc:#010x}")
-        if kind in _NOT_EXECUTED:
+        if kind in NOT_EXECUTED:
             self._rewind_to(pc)
         return Stop(kind, pc, pc)
 
@@ -385,17 +346,24 @@ class UnicornEngine:
         """Instructions of a block that access system registers; if it makes pointers, that may."""
         accesses = find_accesses(code, address)
 
-        def register(number: int) -> int:
-            return self.read_register(f"r{number}")
-
+        terms = accesses.terms(lambda number: self.read_register(f"r{number}"), self._peek)
         known = [
             place
             for place, access in accesses.known
-            if access.address.value(register) in self._register_space
+            if access.address.value(terms) in self._register_space
         ]
         if InspectReason.REGISTERS in self.counter.inspect_reasons:
             known += [place for place, _ in accesses.at_instruction]
         return known
+
+    def _peek(self, address: int, size_bytes: int) -> int:
+        """A value in memory; 0 for what is none, registers included, which a read may change."""
+        if address in self._register_space:
+            return 0
+        try:
+            return int.from_bytes(self._uc.mem_read(address, size_bytes), "little")
+        except UcError:
+            return 0
 
     def _hook_once(self, instruction: int, callback: str, data: int) -> bool:
         key = instruction, callback

@@ -1,115 +1,27 @@
-"""Where a block's loads and stores go, as far as its entry registers tell.
+"""Where a block's loads and stores go, as far as its entry tells.
 
-Most addresses in compiled code are a register's value at the start of the block plus a constant,
-or two registers and a constant. Those are evaluated once at the block's entry by the native side,
-which is much quicker than a hook on each access. What depends on a value that the block itself
-loads or computes in another way is left to a hook on that one instruction.
+Most addresses in compiled code are a register's value at the start of the block plus a constant, or
+two registers and a constant, or the like with a value that the block itself loads or masks before
+it stores anything. Those are evaluated once at the block's entry by the native side, which is much
+quicker than a hook on each access. What is left is found by a hook on that one instruction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final
 
-import capstone
 from capstone import arm as cs_arm
 
-REGISTER_NUMBERS: Final = {
-    **{f"r{i}": i for i in range(16)},
-    "sb": 9,
-    "sl": 10,
-    "fp": 11,
-    "ip": 12,
-    "sp": 13,
-    "lr": 14,
-    "pc": 15,
-}
-_PC: Final = 15
-_MAX_TERMS: Final = 2
+from usim.timing.dataflow import PC, REGISTER_NUMBERS, Dataflow, disassembler
+from usim.timing.linear import Access, BlockAccesses, Linear, with_few_cells
+
+__all__ = ["Access", "BlockAccesses", "Linear", "find_accesses"]
+
 _BUS_BYTES: Final = 8
 _MULTIPLE: Final = ("ldm", "stm", "push", "pop", "vldm", "vstm", "vpush", "vpop")
 _TABLE_BRANCHES: Final = {"tbb": 1, "tbh": 2}
-_ARITHMETIC: Final = frozenset({"mov", "add", "addw", "sub", "subw", "movs", "adds", "subs"})
-
-
-@lru_cache(maxsize=1)
-def disassembler() -> capstone.Cs:
-    """Capstone for Thumb-2 of an M-profile core, with operands."""
-    engine = capstone.Cs(capstone.CS_ARCH_ARM, capstone.CS_MODE_THUMB | capstone.CS_MODE_MCLASS)
-    engine.detail = True
-    return engine
-
-
-@dataclass(frozen=True, slots=True)
-class Linear:
-    """constant + sum of (register << shift), registers as they are at the block's entry."""
-
-    constant: int
-    terms: tuple[tuple[int, int], ...] = ()
-
-    def plus(self, other: Linear) -> Linear | None:
-        """The sum, or None if it has too many terms."""
-        terms = tuple(sorted((*self.terms, *other.terms)))
-        return Linear(self.constant + other.constant, terms) if len(terms) <= _MAX_TERMS else None
-
-    def value(self, registers: Callable[[int], int]) -> int:
-        """The address, with registers(number) as at the block's entry."""
-        total = self.constant + sum(registers(number) << shift for number, shift in self.terms)
-        return total & 0xFFFF_FFFF
-
-    def shifted(self, bits: int) -> Linear:
-        """Shifted left."""
-        terms = ((register, shift + bits) for register, shift in self.terms)
-        # What is shifted out of 32 bits is gone.
-        return Linear(self.constant << bits, tuple(term for term in terms if term[1] < 32))
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """Bytes that an instruction, or several with neighbouring addresses, read or write."""
-
-    address: Linear
-    size_bytes: int
-    is_write: bool
-    transfers: int = 1  # on a bus of 64 bits: one an instruction, or a doubleword
-
-
-@dataclass(frozen=True, slots=True)
-class BlockAccesses:
-    """A block's accesses with their instructions' addresses.
-
-    `known` ones follow from the registers at the block's entry, `at_instruction` from the registers
-    when the instruction runs. `merged` are the known ones, neighbours joined.
-    """
-
-    known: tuple[tuple[int, Access], ...]
-    at_instruction: tuple[tuple[int, Access], ...]
-
-    @property
-    def merged(self) -> tuple[Access, ...]:
-        return tuple(_merged([access for _, access in self.known]))
-
-
-class _Registers:
-    """Values of registers as linear forms while a block is read; None is unknown."""
-
-    def __init__(self) -> None:
-        self._values: dict[int, Linear | None] = {}
-        self._are_known = True
-
-    def get(self, number: int) -> Linear | None:
-        at_entry = Linear(0, ((number, 0),)) if self._are_known else None
-        return self._values.get(number, at_entry)
-
-    def forget(self) -> None:
-        """Nothing is known of any register any more."""
-        self._values.clear()
-        self._are_known = False
-
-    def set(self, number: int, value: Linear | None) -> None:
-        self._values[number] = value
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,29 +42,34 @@ def find_accesses(code: bytes, address: int, in_it_block: int = 0) -> BlockAcces
 
     The first `in_it_block` instructions belong to an IT block that started before.
     """
-    registers = _Registers()
+    flow = Dataflow()
     known: list[tuple[int, Access]] = []
-    unknown: list[tuple[int, Access]] = []
+    at_instruction: dict[int, Access] = {}
     for place, insn in enumerate(_disassemble(code, address)):
         if insn is None:
-            registers.forget()
+            flow.forget()
             continue
         always = insn.cc in (cs_arm.ARM_CC_AL, cs_arm.ARM_CC_INVALID)
         predicated = not always or place < in_it_block
         operand = _operand(insn)
+        where = None
         if operand is not None:
-            transfers = -(-operand.size_bytes // _BUS_BYTES)
-            where = None if predicated else _address(registers, operand, insn.address)
+            where = None if predicated else _address(flow, operand, insn.address)
+            now = _address(Dataflow(), operand, insn.address)
+            assert now is not None
+            at_instruction[insn.address] = _access(now, operand)
             if where is not None:
-                access = Access(where, operand.size_bytes, operand.is_write, transfers)
-                known.append((insn.address, access))
-            else:
-                now = _address(_Registers(), operand, insn.address)
-                assert now is not None
-                access = Access(now, operand.size_bytes, operand.is_write, transfers)
-                unknown.append((insn.address, access))
-        _track(registers, insn, operand, predicated=predicated)
-    return BlockAccesses(tuple(known), tuple(unknown))
+                known.append((insn.address, _access(where, operand)))
+        _follow(flow, insn, operand, where, predicated=predicated)
+    possible, _, cells = with_few_cells(known, flow.cells)
+    for place, _ in possible:
+        del at_instruction[place]
+    return BlockAccesses(tuple(possible), tuple(at_instruction.items()), cells)
+
+
+def _access(where: Linear, operand: _Operand) -> Access:
+    transfers = -(-operand.size_bytes // _BUS_BYTES)
+    return Access(where, operand.size_bytes, operand.is_write, transfers)
 
 
 def _disassemble(code: bytes, address: int) -> Iterator[Any]:
@@ -194,7 +111,7 @@ def _table_branch(name: str, insn: Any, memory: Any) -> _Operand:  # noqa: ANN40
     index = REGISTER_NUMBERS[insn.reg_name(memory.index)]
     base = REGISTER_NUMBERS[insn.reg_name(memory.base)]
     # The pc is not aligned here (A7.7.182), as it is for literals.
-    unaligned = (insn.address & 2) if base == _PC else 0
+    unaligned = (insn.address & 2) if base == PC else 0
     return _Operand(base, index, size - 1, unaligned, 0, size, is_write=False)
 
 
@@ -233,105 +150,44 @@ def _size_of(name: str, insn: Any) -> int:  # noqa: ANN401
     return 2 if "h" in stem else 4
 
 
-def _address(registers: _Registers, operand: _Operand, pc: int) -> Linear | None:
-    if operand.base == _PC:
+def _address(flow: Dataflow, operand: _Operand, pc: int) -> Linear | None:
+    if operand.base == PC:
         # A literal: relative to the aligned address two halfwords on (A5.1.2).
         base: Linear | None = Linear((pc + 4) & ~3)
     else:
-        base = registers.get(operand.base)
+        base = flow.get(operand.base)
     if base is None:
         return None
     total = base.plus(Linear(operand.displacement))
     if operand.index is not None and total is not None:
-        index = registers.get(operand.index)
+        index = flow.get(operand.index)
         return None if index is None else total.plus(index.shifted(operand.index_shift))
     return total
 
 
-def _track(
-    registers: _Registers,
+def _follow(
+    flow: Dataflow,
     insn: Any,  # noqa: ANN401
     operand: _Operand | None,
+    where: Linear | None,
     *,
     predicated: bool,
 ) -> None:
-    """Follow what the instruction does to registers that may become addresses."""
-    value = None if predicated else _moved(registers, insn)
+    """Follow what the instruction does to registers that may become addresses, and to memory."""
+    value = None if predicated or operand is not None else flow.computed(insn)
+    is_load = operand is not None and not operand.is_write and not predicated
+    loads = flow.loads(insn, where) if is_load else {}
     stepped = None
     if operand is not None and operand.writeback and not predicated:
-        base = registers.get(operand.base)
+        base = flow.get(operand.base)
         stepped = base.plus(Linear(operand.writeback)) if base is not None else None
     _, written = insn.regs_access()
     for register in written:
-        name = insn.reg_name(register)
-        if name in REGISTER_NUMBERS:
-            registers.set(REGISTER_NUMBERS[name], value)
+        number = REGISTER_NUMBERS.get(insn.reg_name(register))
+        if number is not None:
+            flow.set(number, loads.get(number, value))
     if operand is not None and operand.writeback:
         # Not left to Capstone, whose lists lack the bases of STMDB and VPUSH.
-        registers.set(operand.base, stepped)
-
-
-def _moved(registers: _Registers, insn: Any) -> Linear | None:  # noqa: ANN401
-    """The value of a move, an addition or a subtraction; None for anything else."""
-    name, operands = insn.insn_name() or "", list(insn.operands)
-    if name in ("movw", "movt"):
-        return _wide_move(registers, name, operands)
-    if name not in _ARITHMETIC or len(operands) < 2:
-        return None
-    if operands[0].type != cs_arm.ARM_OP_REG:
-        return None
-    sources = operands[1:] if name.startswith("mov") or len(operands) > 2 else operands
-    total: Linear | None = Linear(0)
-    for position, op in enumerate(sources):
-        negative = name.startswith("sub") and position == len(sources) - 1
-        term = _term(registers, op, negative=negative)
-        if term is None or total is None:
-            return None
-        total = total.plus(term)
-    return total
-
-
-def _wide_move(registers: _Registers, name: str, operands: list[Any]) -> Linear | None:
-    value = operands[1].imm & 0xFFFF
-    if name == "movw":
-        return Linear(value)
-    before = registers.get(REGISTER_NUMBERS[_disassembler_name(operands[0].reg)])
-    if before is None or before.terms:
-        return None
-    return Linear(before.constant & 0xFFFF | value << 16)
-
-
-def _term(registers: _Registers, op: Any, *, negative: bool) -> Linear | None:  # noqa: ANN401
-    if op.type == cs_arm.ARM_OP_IMM:
-        return Linear(-op.imm if negative else op.imm)
-    if op.type != cs_arm.ARM_OP_REG or negative:
-        return None
-    if op.shift.type not in (cs_arm.ARM_SFT_INVALID, cs_arm.ARM_SFT_LSL):
-        return None
-    number = REGISTER_NUMBERS.get(_disassembler_name(op.reg))
-    value = registers.get(number) if number is not None and number != _PC else None
-    return value.shifted(op.shift.value) if value is not None else None
-
-
-def _disassembler_name(register: int) -> str:
-    return str(disassembler().reg_name(register))
-
-
-def _merged(accesses: list[Access]) -> Iterator[Access]:
-    """Join accesses of one kind that have the same registers and touch each other."""
-    groups: dict[tuple[tuple[tuple[int, int], ...], bool], list[Access]] = {}
-    for access in accesses:
-        groups.setdefault((access.address.terms, access.is_write), []).append(access)
-    for (terms, is_write), members in groups.items():
-        members.sort(key=lambda access: access.address.constant)
-        start = end = members[0].address.constant
-        transfers = 0
-        for access in members:
-            at = access.address.constant
-            if at > end:
-                yield Access(Linear(start, terms), end - start, is_write, transfers)
-                start = end = at
-                transfers = 0
-            end = max(end, at + access.size_bytes)
-            transfers += access.transfers
-        yield Access(Linear(start, terms), end - start, is_write, transfers)
+        flow.set(operand.base, stepped)
+    if operand is not None and operand.is_write:
+        flow.stored(where, operand.size_bytes)

@@ -2,21 +2,22 @@
 
 Sources: geometry from platform.yaml. [R] one model measured with its weights in flash and in RAM on
 an STM32F746 gives flash fill = 7.3 + 0.76 x SRAM fill, SRAM fill between 10 and 12 cycles. [W] a
-256-bit row of flash stalls about 8 cycles at 7 wait states. [D] caches off against on: Dhrystone
-from flash 49 to 245 DMIPS, CoreMark 687 to 2000 a second; the uncached figures are those that give
-a ratio like it (docs/timing.md).
+256-bit row of flash stalls about 8 cycles at 7 wait states. [D] calibrated on Dhrystone with caches
+off against on, on an STM32F746 and an STM32F723 (docs/timing.md, "With memory in play"): average
+waits in programs, fetches and loads overlapping, and not the latency of a lone access.
 """
 
 from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from usim.platforms import Platform
 from usim.platforms.facts import Region
-from usim.timing.addresses import Access, find_accesses
+from usim.timing.addresses import find_accesses
 from usim.timing.counter import InstructionCounter
+from usim.timing.native_accesses import NativeAccess, NativeAccesses, native_access
 
 LINE_BYTES: Final = 32
 _MAX_RANGES: Final = 8
@@ -31,11 +32,11 @@ class MemoryParameters:
     flash_fill: int = 16  # [R] 7.3 + 0.76 x 11
     writeback: int = 8  # a line of four 64-bit beats and its address: assumed
     art_fill: int = 8  # [W]
-    sram_uncached_load: int = 7  # [D]
-    sram_uncached_store: int = 4  # [D]
-    sram_uncached_fetch: int = 7  # [D]
-    flash_uncached_load: int = 12  # [D]
-    flash_uncached_fetch: int = 10  # [D]
+    sram_uncached_load: int = 2  # [D]
+    sram_uncached_store: int = 3  # [D]
+    sram_uncached_fetch: int = 2  # [D] by 64 bits
+    flash_uncached_load: int = 4  # [D]
+    flash_uncached_fetch: int = 3  # [D] by 64 bits
 
 
 class _Range(ctypes.Structure):
@@ -51,20 +52,6 @@ class _Range(ctypes.Structure):
             "uncached_fetch",
             "art",
         )
-    )
-
-
-class _Access(ctypes.Structure):
-    """access_t in timer.h."""
-
-    _fields_ = (
-        ("offset", ctypes.c_uint32),
-        ("size", ctypes.c_uint16),
-        ("is_write", ctypes.c_uint8),
-        ("terms", ctypes.c_uint8),
-        ("registers", ctypes.c_uint8 * 2),
-        ("shifts", ctypes.c_uint8 * 2),
-        ("transfers", ctypes.c_uint32),
     )
 
 
@@ -108,7 +95,7 @@ class MemoryModel:
         self._state = _Memory.from_buffer(self._memory)
         self._state.timer = timer_pointer
         self._state.counter = counter.pointer
-        self._tables: dict[bytes, tuple[Any, int, int]] = {}
+        self._tables: dict[bytes, NativeAccesses] = {}
         self._state.writeback = self.parameters.writeback
         slow = [region for region in platform.regions if not _is_tightly_coupled(region)]
         self._state.range_count = len(slow)
@@ -144,28 +131,21 @@ class MemoryModel:
             art=int(art),
         )
 
-    def accesses_of(self, code: bytes, address: int, in_it_block: int) -> tuple[int, int, int]:
-        """What a block does at its entry: a native table's address, its length, registers' mask."""
+    def accesses_of(self, code: bytes, address: int, in_it_block: int) -> int:
+        """What a block does at its entry: the address of a native access_list_t."""
         key = address.to_bytes(4, "little") + bytes([in_it_block]) + code
         if key not in self._tables:
-            known = find_accesses(code, address, in_it_block).merged
-            table = (_Access * len(known))(*(_native(access) for access in known))
-            mask = 0
-            for access in known:
-                for register, _ in access.address.terms:
-                    mask |= 1 << register
-            self._tables[key] = table, len(known), mask
-        table, count, mask = self._tables[key]
-        return ctypes.addressof(table), count, mask
+            self._tables[key] = NativeAccesses(find_accesses(code, address, in_it_block))
+        return self._tables[key].pointer
 
     def points_of(self, code: bytes, address: int, in_it_block: int) -> list[int]:
         """Instructions of a block that need a hook: their accesses are prepared for it."""
         points = find_accesses(code, address, in_it_block).at_instruction
         for instruction, access in points:
-            self._set_point(address, instruction, _native(access))
+            self._set_point(address, instruction, native_access(access))
         return [instruction for instruction, _ in points]
 
-    def _set_point(self, block: int, instruction: int, access: _Access) -> None:
+    def _set_point(self, block: int, instruction: int, access: NativeAccess) -> None:
         place = self.pointer, block, instruction, ctypes.byref(access)
         if not self._library.usim_memory_set_point(*place):
             # Full: start over. Blocks that still run are looked at again.
@@ -226,20 +206,6 @@ class MemoryModel:
             )
             for name, which in _CACHES.items()
         )
-
-
-def _native(access: Access) -> _Access:
-    native = _Access(
-        offset=access.address.constant & 0xFFFF_FFFF,
-        size=access.size_bytes,
-        is_write=int(access.is_write),
-        terms=len(access.address.terms),
-        transfers=access.transfers,
-    )
-    for position, (register, shift) in enumerate(access.address.terms):
-        native.registers[position] = register
-        native.shifts[position] = shift
-    return native
 
 
 def _is_tightly_coupled(region: Region) -> bool:

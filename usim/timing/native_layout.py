@@ -38,8 +38,6 @@ PRICE_DTYPE: Final = np.dtype(
         ("executions", "<u8"),
         ("stall_cycles", "<u8"),
         ("accesses", "<u8"),
-        ("access_count", "<u4"),
-        ("access_registers", "<u4"),
     ]
 )
 NODE_DTYPE: Final = np.dtype(
@@ -71,8 +69,6 @@ class Price(ctypes.Structure):
         ("executions", ctypes.c_uint64),
         ("stall_cycles", ctypes.c_uint64),
         ("accesses", ctypes.c_void_p),
-        ("access_count", ctypes.c_uint32),
-        ("access_registers", ctypes.c_uint32),
     )
 
 

@@ -237,9 +237,8 @@ class CycleTimer:
         price = result.contents
         price.cycles = issued.cycles
         if self._memory_model is not None:
-            price.accesses, price.access_count, price.access_registers = (
-                self._memory_model.accesses_of(code, address, self.left_of_it_block())
-            )
+            in_it_block = self.left_of_it_block()
+            price.accesses = self._memory_model.accesses_of(code, address, in_it_block)
         price.in_flight = in_flight(issued.state)
         price.own_cycles = span(entry, issued)
         price.function = self.function_at(address)

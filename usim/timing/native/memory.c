@@ -89,16 +89,16 @@ static void access_data_line(memory_t *memory, const range_t *range, uint32_t li
     }
 }
 
-static uint32_t address_of(const access_t *access, const uint32_t *registers) {
-    uint32_t address = access->offset;
-    for (uint32_t i = 0; i < access->terms; i++) {
-        address += registers[access->registers[i]] << access->shifts[i];
+static uint32_t evaluate(const linear_t *form, const uint32_t *values) {
+    uint32_t result = form->offset;
+    for (uint32_t i = 0; i < form->terms; i++) {
+        result += values[form->places[i]] << form->shifts[i];
     }
-    return address;
+    return result;
 }
 
-static void access_data(memory_t *memory, const access_t *access, const uint32_t *registers) {
-    const uint32_t at = address_of(access, registers);
+static void access_data(memory_t *memory, const access_t *access, const uint32_t *values) {
+    const uint32_t at = evaluate(&access->address, values);
     const range_t *range = find_range(memory, at);
     if (range == NULL) {
         return; /* tightly coupled */
@@ -117,22 +117,58 @@ static void access_data(memory_t *memory, const access_t *access, const uint32_t
     }
 }
 
-static void read_registers(const memory_t *memory, uint32_t mask, uint32_t *registers) {
+static void read_registers(const memory_t *memory, uint32_t mask, uint32_t *values) {
     const counter_t *counter = memory->counter;
     for (; mask != 0U; mask &= mask - 1U) {
         const uint32_t number = (uint32_t)__builtin_ctz(mask);
-        counter->reg_read(counter->engine, counter->register_ids[number], &registers[number]);
+        counter->reg_read(counter->engine, counter->register_ids[number], &values[number]);
     }
 }
 
-static void access_block(memory_t *memory, const price_t *block) {
-    uint32_t registers[16];
-    if (block->access_count == 0U) {
+/* A little-endian value in memory. Peripherals are never read: that may change them. */
+static uint32_t load(const counter_t *counter, uint32_t address, int32_t size) {
+    const uint32_t length = (uint32_t)(size < 0 ? -size : size);
+    uint8_t bytes[4] = {0};
+    if (address >= FIRST_PERIPHERAL ||
+        counter->mem_read(counter->engine, address, bytes, length) != 0) {
+        return 0;
+    }
+    const uint32_t value =
+        bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+    return size == -1 ? (uint32_t)(int8_t)value : size == -2 ? (uint32_t)(int16_t)value : value;
+}
+
+static uint32_t fill_cell(const counter_t *counter, const cell_t *cell, const uint32_t *values) {
+    const uint32_t source = evaluate(&cell->source, values);
+    switch (cell->kind) {
+    case CELL_LOAD:
+        return load(counter, source, (int32_t)cell->operand);
+    case CELL_OR:
+        return source | cell->operand;
+    case CELL_AND:
+        return source & cell->operand;
+    case CELL_XOR:
+        return source ^ cell->operand;
+    case CELL_LSR:
+        return source >> cell->operand;
+    case CELL_ASR:
+        return (uint32_t)((int32_t)source >> cell->operand);
+    default:
+        return 0U - source;
+    }
+}
+
+static void access_block(memory_t *memory, const access_list_t *list) {
+    uint32_t values[FIRST_CELL + MAX_CELLS];
+    if (list == NULL || list->access_count == 0U) {
         return;
     }
-    read_registers(memory, block->access_registers, registers);
-    for (uint32_t i = 0; i < block->access_count; i++) {
-        access_data(memory, &block->accesses[i], registers);
+    read_registers(memory, list->registers, values);
+    for (uint32_t i = 0; i < list->cell_count; i++) {
+        values[FIRST_CELL + i] = fill_cell(memory->counter, &list->cells[i], values);
+    }
+    for (uint32_t i = 0; i < list->access_count; i++) {
+        access_data(memory, &list->accesses[i], values);
     }
 }
 
@@ -164,8 +200,8 @@ USIM_EXPORT void usim_on_access(void *engine, uint64_t address, uint32_t size, v
     }
     const access_t *access = &memory->points[index].access;
     uint32_t mask = 0;
-    for (uint32_t i = 0; i < access->terms; i++) {
-        mask |= 1U << access->registers[i];
+    for (uint32_t i = 0; i < access->address.terms; i++) {
+        mask |= 1U << access->address.places[i];
     }
     read_registers(memory, mask, registers);
     access_data(memory, access, registers);
@@ -220,7 +256,7 @@ void usim_enter_block(memory_t *memory, const price_t *block, uint32_t goes_on) 
     }
     memory->block = memory->timer->block_address;
     fetch_block(memory, memory->block, memory->timer->block_size);
-    access_block(memory, block);
+    access_block(memory, block->accesses);
 }
 
 USIM_EXPORT uint64_t usim_memory_size(void) {

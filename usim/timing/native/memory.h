@@ -10,7 +10,8 @@
 #define MAX_LINES 4096U /* of one cache: 128 KiB of 32-byte lines */
 #define LINE_SHIFT 5U
 #define FETCH_SHIFT 3U
-#define POINTS 16384U /* power of 2 */
+#define FIRST_PERIPHERAL 0x40000000U /* memory map of Armv7-M, B3.1 */
+#define POINTS 16384U                /* power of 2 */
 #define MAX_POINTS (POINTS / 4U * 3U)
 
 /* A memory behind a bus. Cycles are waits beyond those of a tightly coupled memory. */

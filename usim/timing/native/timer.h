@@ -27,17 +27,54 @@ enum branch_kind {
 
 typedef struct memory memory_t;
 
-/* Bytes that a block reads or writes: offset + (register[i] << shift[i]), registers as at its
- * entry. */
+/* offset + (value[place[i]] << shift[i]): values are registers, then cells, as at a block's entry.
+ */
 typedef struct {
     uint32_t offset;
+    uint8_t terms; /* 0 to 2 */
+    uint8_t places[2];
+    uint8_t shifts[2];
+    uint8_t reserved[3];
+} linear_t;
+
+/* Bytes that a block reads or writes. */
+typedef struct {
+    linear_t address;
     uint16_t size;
     uint8_t is_write;
-    uint8_t terms; /* 0 to 2 */
-    uint8_t registers[2];
-    uint8_t shifts[2];
+    uint8_t reserved;
     uint32_t transfers; /* on a bus of 64 bits, if no cache takes it */
 } access_t;
+
+enum cell_kind {
+    CELL_LOAD = 0, /* of `operand` bytes, negative if signed */
+    CELL_OR = 1,
+    CELL_AND = 2,
+    CELL_XOR = 3,
+    CELL_LSR = 4,
+    CELL_ASR = 5,
+    CELL_NEGATE = 6
+};
+
+/* A value at a block's entry that is no linear form. */
+typedef struct {
+    linear_t source;
+    uint32_t operand;
+    uint32_t kind;
+} cell_t;
+
+#define FIRST_CELL 16U
+#define MAX_CELLS 16U
+
+/* What is known at a block's entry. */
+typedef struct {
+    const cell_t *cells;
+    const access_t *accesses;
+    uint32_t cell_count;
+    uint32_t access_count;
+    uint32_t registers; /* bit mask of those that are needed */
+    uint32_t reserved;
+} access_list_t;
 
 /* A block's price in a state: a row of the memoised pipeline model. */
 typedef struct {
@@ -53,10 +90,8 @@ typedef struct {
     uint32_t function;   /* where the function starts that it is part of; 0: unknown */
     uint32_t own_cycles; /* `cycles` without the previous block's in_flight, with its own */
     uint64_t executions;
-    uint64_t stall_cycles;    /* waiting for memory, on top of `cycles` */
-    const access_t *accesses; /* what is known at the block's entry */
-    uint32_t access_count;
-    uint32_t access_registers; /* bit mask of those the accesses need */
+    uint64_t stall_cycles; /* waiting for memory, on top of `cycles` */
+    const access_list_t *accesses;
 } price_t;
 
 /* A place in the call tree. */

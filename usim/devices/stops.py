@@ -1,0 +1,52 @@
+"""Why instructions stopped, and how Unicorn and the native counter say so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+from usim.timing.counter import StopReason
+
+
+class StopKind(Enum):
+    """Why instructions stopped."""
+
+    REACHED = auto()  # the address asked for is next
+    SLICE = auto()  # the instruction budget is spent
+    SVC = auto()
+    BKPT = auto()
+    EXCEPTION_RETURN = auto()
+    SLEEP = auto()  # wfi or wfe
+    DIVIDE_BY_ZERO = auto()
+    UNALIGNED = auto()  # an exclusive access; Unicorn lets other unaligned ones pass
+    UNDEFINED = auto()
+    READ = auto()  # no memory there to read
+    WRITE = auto()  # ... or to write, or it is read-only
+    FETCH = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A stop at `pc`; `address` is what a memory access or a return asked for."""
+
+    kind: StopKind
+    pc: int
+    address: int = 0
+
+
+KINDS: Final = {
+    StopReason.NONE: StopKind.SLEEP,
+    StopReason.ADDRESS_REACHED: StopKind.REACHED,
+    StopReason.BUDGET_SPENT: StopKind.SLICE,
+    StopReason.DIVIDED_BY_ZERO: StopKind.DIVIDE_BY_ZERO,
+}
+# The exception numbers that Unicorn reports for an M-profile core.
+INTERRUPTS: Final = {
+    2: StopKind.SVC,
+    3: StopKind.FETCH,  # from where the architecture lets nothing be executed
+    4: StopKind.UNALIGNED,
+    7: StopKind.BKPT,
+    8: StopKind.EXCEPTION_RETURN,
+}
+NOT_EXECUTED: Final = frozenset({StopKind.FETCH, StopKind.UNALIGNED, StopKind.BKPT})
