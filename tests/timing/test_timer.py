@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 from machine import DTCM, FLASH, ITCM, SRAM, SRAM_DATA, TIMEOUT_S, Machine, machine
 
+from usim.errors import DeviceError
 from usim.timing.decode import decode
 from usim.timing.tables import DEFAULT_PARAMETERS
 
@@ -152,6 +153,20 @@ def test_stepping_through_every_instruction_changes_nothing(mode):
         for place in [*places[1:], end]:
             m.device.run_until(place, TIMEOUT_S)
         assert m.timer.cycles == straight
+
+
+@pytest.mark.parametrize("place", [6, 8])
+def test_a_stop_inside_an_it_block_is_refused_and_loses_no_count(place):
+    text = "nop; cmp r0, r0; itt eq; moveq r1, #1; moveq r2, #2; nop"
+    with machine("core") as m:
+        cycles = m.run(text, ITCM)
+        instructions = m.instructions
+    with machine("core") as m:
+        end = m.start(text, ITCM)
+        with pytest.raises(DeviceError, match="inside an IT block"):
+            m.device.run_until(ITCM + place, TIMEOUT_S)
+        m.device.run_until(end, TIMEOUT_S)
+        assert (m.timer.cycles, m.instructions) == (cycles, instructions)
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -250,6 +250,11 @@ class UnicornEngine:
         reason = self.counter.stop_reason
         if self.counter.stopped_inside and self.timer is not None:
             self.timer.rewind_to(pc)
+        if reason is StopReason.INSIDE_IT_BLOCK:
+            raise DeviceError(
+                "the emulator cannot stop inside an IT block, which it runs as a whole, and ran on "
+                f"to {pc:#010x}: stop before the block or behind it"
+            )
         if reason is StopReason.NEW_BLOCK:
             self._inspect_block(*self.counter.block)
             return None

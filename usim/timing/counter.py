@@ -23,6 +23,7 @@ class StopReason(IntEnum):
     ADDRESS_REACHED = 2
     NEW_BLOCK = 3
     DIVIDED_BY_ZERO = 4
+    INSIDE_IT_BLOCK = 5
 
 
 class InspectReason(IntFlag):

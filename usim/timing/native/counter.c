@@ -188,12 +188,39 @@ USIM_EXPORT uint32_t usim_counter_behind(counter_t *counter, uint32_t pc) {
     return count_instructions(counter, pc, end - pc);
 }
 
+/* Whether an IT instruction of the current block makes the one at `pc` conditional (A7.3.2). */
+static uint32_t is_in_it_block(counter_t *counter, uint32_t pc) {
+    uint8_t bytes[MAX_BLOCK_BYTES];
+    const uint32_t size = pc - counter->block_address;
+    uint32_t left = 0;
+    if (size > MAX_BLOCK_BYTES ||
+        counter->mem_read(counter->engine, counter->block_address, bytes, size) != 0) {
+        return 0;
+    }
+    for (uint32_t i = 0; i + 2U <= size;) {
+        const uint16_t first = halfword_at(bytes + i);
+        const uint32_t mask = first & 0xFU;
+        if ((first & 0xFF00U) == 0xBF00U && mask != 0U) {
+            left = 4U - (uint32_t)__builtin_ctz(mask);
+        } else if (left != 0U) {
+            left--;
+        }
+        i += is_wide(first) != 0U ? 4U : 2U;
+    }
+    return left != 0U;
+}
+
 /* UC_HOOK_CODE on the one address where a run may have to end inside a block. */
 USIM_EXPORT void usim_on_stop_address(void *engine, uint64_t address, uint32_t size, void *user) {
     counter_t *counter = user;
     (void)engine;
     (void)size;
-    if ((uint32_t)address == counter->stop_address && counter->stop_reason == RUNNING) {
+    if ((uint32_t)address != counter->stop_address || counter->stop_reason != RUNNING) {
+        return;
+    }
+    if (is_in_it_block(counter, (uint32_t)address) != 0U) {
+        stop(counter, INSIDE_IT_BLOCK); /* the block is finished first */
+    } else {
         counter->instructions -= usim_counter_behind(counter, (uint32_t)address);
         counter->block_size = 0;
         counter->stopped_inside = 1;

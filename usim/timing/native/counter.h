@@ -25,7 +25,8 @@ enum stop_reason {
     BUDGET_SPENT = 1,
     ADDRESS_REACHED = 2,
     NEW_BLOCK = 3,
-    DIVIDED_BY_ZERO = 4
+    DIVIDED_BY_ZERO = 4,
+    INSIDE_IT_BLOCK = 5 /* ADDRESS_REACHED where Unicorn can't stop */
 };
 
 enum inspect_reason {
