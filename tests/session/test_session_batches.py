@@ -459,3 +459,11 @@ def test_a_write_through_a_null_pointer_is_noticed(own_session):
     out = own_session.tensor(np.zeros(4, np.uint32))
     module.write(out, 3)
     assert out.numpy().tolist() == [0, 0, 0, 3]
+
+
+def test_double_arithmetic_is_a_usage_fault_on_a_single_precision_fpu(own_session):
+    assert own_session.platform.core.fpu == "fpv5-sp-d16"
+    source = 'void double_add(void) { __asm volatile(".short 0xee30, 0x0b00"); }\n'
+    own_session.load_module(source).double_add()  # vadd.f64 d0, d0, d0
+    with pytest.raises(FaultError, match="UsageFault: undefined instruction"):
+        own_session.sync()

@@ -58,10 +58,10 @@ def _answers(result: RunResult) -> Table:
 
 
 def _layers(result: RunResult) -> Table:
-    unit = result.count_unit
+    unit = result.count_unit + (" (model)" if result.count_source == "modelled" else "")
     numeric = ("MACs", unit, "per MAC", "ms", "share")
     table = make_table(
-        f"Layers ({unit} {_source(result)}, ms at {result.clock_hz / 1e6:g} MHz)",
+        f"Layers ({result.count_unit} {_source(result)}, ms at {result.clock_hz / 1e6:g} MHz)",
         "",
         "operator",
         "output",
