@@ -154,7 +154,3 @@ class DeviceRuntime:
     def read_fault(self) -> abi.FaultRecord:
         """What the fault handler kept."""
         return abi.unpack_fault(self._device.read(self._fault, abi.FAULT_BYTES))
-
-    def size_bytes(self) -> int:
-        """Code of the runtime, in bytes."""
-        return self.image.size_bytes(SectionKind.TEXT)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Literal
 
-import capstone
 from capstone import arm as cs_arm
 
 from usim.timing import mnemonics
+from usim.timing.dataflow import disassembler
 from usim.timing.mnemonics import class_of
 from usim.timing.operands import Memory, Operands, Source, expand
 from usim.timing.tables import CLASSES, Timing
@@ -79,13 +79,6 @@ class Instruction:
     def end(self) -> int:
         """Address of the next instruction."""
         return self.address + self.size_bytes
-
-
-@lru_cache(maxsize=1)
-def _disassembler() -> capstone.Cs:
-    engine = capstone.Cs(capstone.CS_ARCH_ARM, capstone.CS_MODE_THUMB | capstone.CS_MODE_MCLASS)
-    engine.detail = True
-    return engine
 
 
 def _is_rotated_constant(code: bytes) -> bool:
@@ -176,7 +169,7 @@ def _unique(sources: list[Source]) -> tuple[Source, ...]:
 def _form(code: bytes, condition: int) -> _Form | None:
     """Disassemble one instruction, at address 0; None if Capstone can't."""
     prefix = b"" if condition == _ALWAYS else bytes([0x08 | condition << 4 & 0xF0, 0xBF])
-    found = list(_disassembler().disasm(prefix + code, 0))
+    found = list(disassembler().disasm(prefix + code, 0))
     expected = 1 + bool(prefix)
     if len(found) != expected:
         return None
