@@ -87,7 +87,9 @@ class Session:
             raise ArgumentError(
                 f"queue_length {queue_length} and timeout_s {timeout_s} must be positive"
             )
-        self.platform = platform if isinstance(platform, Platform) else load_platform(platform)
+        if not isinstance(platform, Platform):
+            platform = load_platform(platform, backend)
+        self.platform = platform
         longest = longest_queue(self.platform.section("args").extents[0].size_bytes)
         if queue_length > longest:
             raise ArgumentError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
@@ -13,12 +14,16 @@ from usim.platforms import Platform, load_platform
 
 # What a backend needs that pip may not have brought.
 _NEEDS = {"embedded": "unicorn"}
+_NEEDS_COMMAND = {"qemu": "qemu-system-arm"}
 
 
 def _require(backend: str) -> None:
     package = _NEEDS.get(backend)
     if package and find_spec(package) is None:
         pytest.skip(f"backend {backend} needs the package {package}, which is not installed")
+    command = _NEEDS_COMMAND.get(backend)
+    if command and shutil.which(command) is None:
+        pytest.skip(f"backend {backend} needs {command}, which is not installed")
     import_module(BACKENDS[backend].partition(":")[0])
 
 
@@ -30,8 +35,8 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(params=["stm32f746", "stm32f767"])
-def platform(request: pytest.FixtureRequest) -> Platform:
-    return load_platform(request.param)
+def platform(request: pytest.FixtureRequest, backend: str) -> Platform:
+    return load_platform(request.param, backend)
 
 
 @pytest.fixture

@@ -7,6 +7,10 @@ from device_programs import TIMEOUT_S, Places, assemble, constant, put, run_prog
 
 from usim.errors import DeviceTimeoutError
 
+# It is off after a reset (DDI 0403E, B3.2.20). r8 and r9 are changed.
+ENABLE_FPU = (
+    f"{constant('r8', 0xE000_ED88)}\nldr r9, [r8]\norr r9, #0xF00000\nstr r9, [r8]\ndsb\nisb"
+)
 CORE_REGISTERS = [f"r{i}" for i in range(13)]
 
 
@@ -26,7 +30,7 @@ def test_register_names_have_their_aliases(device):
 def test_programs_see_the_registers_that_the_host_wrote(device):
     device.write_register("r1", 40)
     device.write_register("s2", 0x3FC0_0000)  # 1.5
-    run_program(device, "adds r0, r1, #2\nvadd.f32 s3, s2, s2")
+    run_program(device, f"{ENABLE_FPU}\nadds r0, r1, #2\nvadd.f32 s3, s2, s2")
     assert device.read_register("r0") == 42
     assert device.read_register("s3") == 0x4040_0000  # 3.0
 
@@ -142,8 +146,8 @@ def test_code_in_flash_that_is_replaced_at_its_other_address_is_really_replaced(
 
 
 def test_code_runs_from_every_memory(device):
-    for name in ("itcm", "flash", "flash_itcm", "dtcm", "sram1", "sram2"):
-        base = device.platform.region(name).base + 0x100
+    for region in device.platform.regions:
+        name, base = region.name, region.base + 0x100
         device.write(base, assemble("movs r0, #77\nnop", device.platform))
         device.write_register("r0", 0)
         device.write_register("pc", base)

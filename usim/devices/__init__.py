@@ -21,6 +21,7 @@ __all__ = [
 
 BACKENDS: Final = {
     "embedded": "usim.devices.embedded:EmbeddedDevice",
+    "qemu": "usim.devices.qemu:QemuDevice",
 }
 
 

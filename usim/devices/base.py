@@ -45,6 +45,10 @@ class Capabilities:
     exact_store_faults: bool = False
     # Whether code runs behind caches, so that the runtime has to switch them on.
     has_caches: bool = False
+    # Whether every access to where no memory is faults; else some such ranges read as zero.
+    all_gaps_fault: bool = True
+    # Whether a core that locked up can be reset with its memory intact; else open the device anew.
+    survives_lockup: bool = True
 
 
 @dataclass(slots=True)

@@ -24,10 +24,17 @@ def platform_names() -> list[str]:
     return sorted(file.parent.name for file in data_folder("platforms").glob(f"*/{_FILE_NAME}"))
 
 
-def load_platform(name_or_path: str | Path) -> Platform:
-    """Read and check a platform, given by name or by the path of its folder or YAML file."""
+def load_platform(name_or_path: str | Path, backend: str | None = None) -> Platform:
+    """Read and check a platform, given by name or by the path of its folder or YAML file.
+
+    A `<backend>.yaml` beside platform.yaml states what is different on that backend.
+    """
     file = _find(name_or_path, data_folder("platforms"))
     description, chain = _read_chain(file)
+    if backend is not None:
+        changes = (folder.parent / f"{backend}.yaml" for folder in chain)
+        if change := next((path for path in changes if path.is_file()), None):
+            description = merge(description, read_description(change))
     spec = parse(description)
     regions = make_regions(spec.memory.regions, description)
     # The file's order decides the layout, not the schema's.
