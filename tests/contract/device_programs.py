@@ -10,7 +10,7 @@ from usim.image import read_object
 from usim.platforms import Platform
 from usim.toolchain import find_toolchain
 
-TIMEOUT_S = 2.0
+TIMEOUT_S = 20.0
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,10 @@ COMMAND: Final = "qemu-system-arm"
 HOW_TO_GET: Final = "Debian and Ubuntu: apt install qemu-system-arm; macOS: brew install qemu"
 _OPTIONS: Final = ("-nodefaults", "-no-user-config", "-display", "none", "-S")
 # Ends QEMU and waits for it when the pipe on standard input closes: at close(), or when this process
-# dies of whatever (prctl's PDEATHSIG would do so when the thread ends that opened the device).
-_GUARDIAN: Final = '"$@" </dev/null & read -r _; kill -9 $! 2>/dev/null; wait $!'
+# dies of whatever (prctl's PDEATHSIG would do so when the thread ends that opened the device). The
+# stub's socket is the shell's standard output, descriptor 3 of QEMU's and of nobody else's.
+_STUB: Final = ("-chardev", "socket,id=gdb,fd=3", "-gdb", "chardev:gdb")
+_GUARDIAN: Final = '"$@" </dev/null 3>&1 >&2 & exec >&-; read -r _; kill -9 $! 2>/dev/null; wait $!'
 _END_TIMEOUT_S: Final = 10.0
 _SHOWN_LINES: Final = 3
 
@@ -32,13 +34,11 @@ class QemuProcess:
         self._log: IO[bytes] = tempfile.TemporaryFile(prefix="usim-qemu-")  # noqa: SIM115
         self.link, stub_end = socket.socketpair()
         lease, self._lease = os.pipe()
-        gdb = ("-chardev", f"socket,id=gdb,fd={stub_end.fileno()}", "-gdb", "chardev:gdb")
         try:
             self._shell = subprocess.Popen(
-                ["/bin/sh", "-c", _GUARDIAN, "sh", path, *_OPTIONS, *options, *gdb],
-                pass_fds=(stub_end.fileno(),),
+                ["/bin/sh", "-c", _GUARDIAN, "sh", path, *_OPTIONS, *_STUB, *options],
                 stdin=lease,
-                stdout=self._log,
+                stdout=stub_end,
                 stderr=self._log,
                 start_new_session=True,  # Ctrl-C is for us to answer
             )
