@@ -35,8 +35,17 @@
 
 #define DWT_CTRL USIM_REGISTER(0xE0001000U)
 #define DWT_CTRL_CYCCNTENA (1U << 0)
-#define DWT_CYCCNT USIM_REGISTER(0xE0001004U)
+#define DWT_CYCCNT 0xE0001004
 #define DWT_LAR USIM_REGISTER(0xE0001FB0U)
 #define DWT_LAR_KEY 0xC5ACCE55U /* the Cortex-M7's DWT is locked after reset */
+
+/* What counts: CYCCNT, unless the host knows a better register and what its ticks stand for. */
+#ifndef USIM_COUNTER
+#define USIM_COUNTER DWT_CYCCNT
+#define USIM_COUNT(ticks) (ticks)
+#else
+#define USIM_COUNT(ticks)                                                                          \
+    ((uint32_t)(((uint64_t)(ticks)*USIM_COUNTS + USIM_TICKS / 2U) / USIM_TICKS))
+#endif
 
 #endif

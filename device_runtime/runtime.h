@@ -35,7 +35,7 @@ typedef struct {
     uint32_t guards; /* addresses of guard words to check after the task */
     uint32_t state;  /* enum usim_task_state; this and the rest are written by the runtime */
     int32_t status;
-    uint32_t cycles; /* CYCCNT after minus before the call */
+    uint32_t cycles; /* the counter after minus before the call */
 } usim_task_t;
 
 /* At the start of the args section; usim_task_t records follow it. */

@@ -4,13 +4,16 @@
 #include "registers.h"
 #include "runtime.h"
 
+#define QUOTE(text) #text
+#define TEXT_OF(macro) QUOTE(macro)
+
 /*
  * Call `function` as the Arm procedure call standard (hard-float variant) has it: `words` holds
  * `float_words` (0 or 16) words for s0-s15, then `core_words` words for r0-r3 and the stack.
- * CYCCNT is read right before and right after the call; the difference goes to *cycles.
+ * The counter is read right before and right after the call; the difference goes to *ticks.
  */
 __attribute__((naked, noinline)) static int32_t call(uint32_t function, const uint32_t *words,
-                                                     const usim_task_t *task, uint32_t *cycles) {
+                                                     const usim_task_t *task, uint32_t *ticks) {
     __asm volatile("push {r3, r4-r8, r11, lr}\n"
                    "mov  r11, sp\n"
                    "mov  r4, r0\n"
@@ -34,8 +37,8 @@ __attribute__((naked, noinline)) static int32_t call(uint32_t function, const ui
                    "bne  2b\n"
                    "3:\n" /* the block always has room for four words */
                    "ldmia r7, {r0-r3}\n"
-                   "movw r5, #0x1004\n" /* DWT CYCCNT */
-                   "movt r5, #0xE000\n"
+                   "movw r5, #(" TEXT_OF(USIM_COUNTER) " & 0xFFFF)\n"
+                   "movt r5, #(" TEXT_OF(USIM_COUNTER) " >> 16)\n"
                    "ldr  r6, [r5]\n"
                    "blx  r4\n"
                    "ldr  r5, [r5]\n"
@@ -75,9 +78,9 @@ static int32_t wrote_through_null(void) {
 
 static void run_task(usim_task_t *task) {
     task->state = USIM_TASK_RUNNING;
-    uint32_t cycles = 0;
-    const int32_t result = call(task->function, (const uint32_t *)task->arguments, task, &cycles);
-    task->cycles = cycles;
+    uint32_t ticks = 0;
+    const int32_t result = call(task->function, (const uint32_t *)task->arguments, task, &ticks);
+    task->cycles = USIM_COUNT(ticks);
     task->status = (task->flags & USIM_TASK_RETURNS_STATUS) != 0U ? result : 0;
     usim_workspace_reset();
 
@@ -118,5 +121,6 @@ void usim_runtime_set_last_error(const char *text) {
 }
 
 uint32_t usim_runtime_cycles(void) {
-    return DWT_CYCCNT;
+    const uint32_t ticks = USIM_REGISTER(USIM_COUNTER);
+    return USIM_COUNT(ticks);
 }

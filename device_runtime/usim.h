@@ -61,7 +61,7 @@ _Static_assert(sizeof(void *) != 4 || offsetof(DLTensor, byte_offset) == 32, "by
  *
  * usim_set_last_error: a text for the error that the host will raise. It must outlive the task.
  *
- * usim_cycles: DWT CYCCNT, 32 bits, wraps.
+ * usim_cycles: DWT CYCCNT, 32 bits, wraps; on a core without one, what the device counts instead.
  */
 #define USIM_HELPER __attribute__((weak))
 USIM_HELPER void *(*usim_workspace_alloc)(uint32_t size_bytes);

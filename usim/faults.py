@@ -23,6 +23,7 @@ _SVCALL: Final = 11
 _DEBUGEVT: Final = 1 << 31
 _MMARVALID: Final = 1 << 7
 _BFARVALID: Final = 1 << 15
+_PRECISERR: Final = 1 << 9
 _IMPRECISERR: Final = 1 << 10
 _STACKING: Final = 1 << 12 | 1 << 4
 _CFSR_BITS: Final = {
@@ -61,7 +62,12 @@ def is_stack_overflow(fault: FaultRecord, address: int | None, platform: Platfor
 
 
 def explain_fault(
-    fault: FaultRecord, platform: Platform, symbols: SymbolTable, *, exact_stores: bool
+    fault: FaultRecord,
+    platform: Platform,
+    symbols: SymbolTable,
+    *,
+    exact_stores: bool,
+    precise_stores: bool = False,
 ) -> str:
     """One line: what happened, to which address, where, and the status registers."""
     address = faulting_address(fault, exact_stores=exact_stores)
@@ -70,6 +76,8 @@ def explain_fault(
         what = f"stack overflow (section stack, {size:,} bytes; sp {format_address(fault.sp)})"
     else:
         causes = [text for bit, text in _CFSR_BITS.items() if fault.cfsr & bit]
+        if precise_stores and fault.cfsr & _PRECISERR:
+            causes[causes.index(_CFSR_BITS[_PRECISERR])] = "load or store where no memory is"
         if fault.exception == _SVCALL:
             causes.append("a supervisor call, which nothing here answers")
         if fault.hfsr & _DEBUGEVT:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from usim import abi
-from usim.devices import Device
+from usim.devices import Counter, Device
 from usim.image import SectionKind, read_object
 from usim.loader import LoadedImage, load, missing_symbols
 from usim.memory import SectionAllocator
@@ -78,13 +78,14 @@ class DeviceRuntime:
     def __init__(self, device: Device, toolchain: Toolchain, loader: CodeLoader) -> None:
         self._device = device
         folder = data_folder("device_runtime")
+        flags = (*_FLAGS, *_counter_flags(device.capabilities.counter))
         objects = [
             toolchain.compile(
                 (folder / source).read_text(encoding="utf-8"),
                 name=f"device_runtime/{source}",
                 core=device.platform.core,
                 include=(folder,),
-                flags=_FLAGS,
+                flags=flags,
             )
             for source in _SOURCES
         ]
@@ -154,3 +155,13 @@ class DeviceRuntime:
     def read_fault(self) -> abi.FaultRecord:
         """What the fault handler kept."""
         return abi.unpack_fault(self._device.read(self._fault, abi.FAULT_BYTES))
+
+
+def _counter_flags(counter: Counter | None) -> tuple[str, ...]:
+    if counter is None:
+        return ()
+    return (
+        f"-DUSIM_COUNTER={counter.address:#x}",
+        f"-DUSIM_COUNTS={counter.counts}U",
+        f"-DUSIM_TICKS={counter.ticks}U",
+    )

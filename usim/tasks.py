@@ -279,7 +279,10 @@ class TaskQueue:
         )
 
     def _locked_up(self, calls: list[Call], cause: LockupError) -> LockupError:
-        index, task = self._running(calls)
+        if self._device.capabilities.survives_lockup:
+            index, task = self._running(calls)
+        else:
+            index, task = None, f"a task of {_names(calls)}"
         pc = vars(cause).get("pc", 0)
         where = self._symbols.describe(pc)
         return LockupError(f"{task}: {cause}; pc {where}", index=index, pc=pc)
@@ -304,6 +307,7 @@ class TaskQueue:
             self._device.platform,
             self._symbols,
             exact_stores=self._device.capabilities.exact_store_faults,
+            precise_stores=self._device.capabilities.precise_stores,
         )
         return FaultError(
             f"task {index} ({function}): {text}", index=index, function=function, fault=fault

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+import pytest
+
 from usim.devices import Device
+from usim.errors import DeviceError
 from usim.image import read_object
 from usim.platforms import Platform
 from usim.toolchain import find_toolchain
@@ -146,6 +149,15 @@ def take_fault(device: Device, text: str, *, setup: str = ENABLE_FAULTS) -> Take
             name: int.from_bytes(words[4 * i : 4 * i + 4], "little") for i, name in enumerate(names)
         }
     return Taken(exception, cfsr, hfsr, mmfar, bfar, exc_return, frame)
+
+
+def recover(device: Device) -> None:
+    """Reset after a lockup; a device whose memory is gone must refuse that and be opened anew."""
+    if not device.capabilities.survives_lockup:
+        with pytest.raises(DeviceError, match="open the device again"):
+            device.reset()
+        device.open()
+    device.reset()
 
 
 def offset_in_program(device: Device, before: str, *, setup: str = ENABLE_FAULTS) -> int:

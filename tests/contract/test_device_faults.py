@@ -16,11 +16,12 @@ from device_programs import (
     offset_in_program,
     prepare_vectors,
     put,
+    recover,
     start,
     take_fault,
 )
 
-from usim.errors import DeviceError, LockupError
+from usim.errors import LockupError
 
 HARD_FAULT, MEM_MANAGE, BUS_FAULT, USAGE_FAULT, SVCALL = 3, 4, 5, 6, 11
 IACCVIOL, IBUSERR, PRECISERR, IMPRECISERR = 1 << 0, 1 << 8, 1 << 9, 1 << 10
@@ -157,7 +158,8 @@ def test_a_supervisor_call_returns_behind_itself(device):
 
 def test_a_breakpoint_without_a_debugger_is_a_hard_fault(device):
     taken = take_fault(device, "nop\nbkpt #0")
-    assert (taken.exception, taken.hfsr) == (HARD_FAULT, DEBUGEVT)
+    told = DEBUGEVT if device.capabilities.tells_breakpoints else FORCED
+    assert (taken.exception, taken.hfsr) == (HARD_FAULT, told)
     assert taken.frame["pc"] == offset_in_program(device, "nop")
 
 
@@ -256,6 +258,8 @@ def test_a_fault_without_vectors_is_lockup_and_says_where_and_why(device):
     device.write_register("pc", places.program)
     with pytest.raises(LockupError) as caught:
         device.run_until(places.park, TIMEOUT_S)
+    if not device.capabilities.survives_lockup:
+        return  # only where it was when its machine ended
     assert caught.value.pc == places.program + 8
     assert f"{NOWHERE >> 16:#06x}_0000" in str(caught.value)
 
@@ -264,8 +268,8 @@ def test_after_lockup_and_reset_the_device_can_be_used(device):
     places = Places.on(device.platform)
     put(device, places.program, "udf #0")
     device.write_register("pc", places.program)
-    with pytest.raises(DeviceError):
+    with pytest.raises(LockupError):
         device.run_until(places.park, TIMEOUT_S)
-    device.reset()
+    recover(device)
     taken = take_fault(device, "udf #0", setup=ENABLE_FAULTS)
     assert (taken.exception, taken.cfsr) == (USAGE_FAULT, UNDEFINSTR)

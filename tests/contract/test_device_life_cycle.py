@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from device_programs import TIMEOUT_S, Places, constant, put, run_program
+from device_programs import TIMEOUT_S, Places, constant, put, recover, run_program, take_fault
 
 from usim.devices import make_device
 from usim.errors import DeviceError
@@ -90,6 +90,13 @@ def test_reset_leaves_a_handler(device):
     device.write_register("pc", places.program)
     with pytest.raises(DeviceError):
         device.run_until(places.park, TIMEOUT_S)
+    recover(device)
+    run_program(device, "mrs r1, ipsr\nmovs r0, #5")
+    assert (device.read_register("r0"), device.read_register("r1")) == (5, 0)
+
+
+def test_reset_leaves_a_handler_that_took_a_fault(device):
+    assert take_fault(device, "udf #0").exception == 6
     device.reset()
     run_program(device, "mrs r1, ipsr\nmovs r0, #5")
     assert (device.read_register("r0"), device.read_register("r1")) == (5, 0)

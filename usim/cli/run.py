@@ -97,6 +97,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     """
     if images and dataset:
         raise click.UsageError("--image and --dataset exclude each other")
+    if timing and backend != "embedded":
+        raise click.UsageError(f"--timing is for --backend embedded; {backend} counts as it can")
     if limit and not dataset:
         raise click.UsageError("--limit goes with --dataset")
     session = Session(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Final
 
-from usim.devices.base import Capabilities, CountKind, Device, Timing, Transactions
+from usim.devices.base import Capabilities, Counter, CountKind, Device, Timing, Transactions
 from usim.errors import DeviceError
 from usim.platforms import Platform
 
@@ -13,6 +13,7 @@ __all__ = [
     "BACKENDS",
     "Capabilities",
     "CountKind",
+    "Counter",
     "Device",
     "Timing",
     "Transactions",

@@ -34,6 +34,19 @@ class CountKind:
 
 
 @dataclass(frozen=True, slots=True)
+class Counter:
+    """A 32-bit register that counts upwards in place of CYCCNT: `ticks` for each `counts`."""
+
+    address: int
+    counts: int
+    ticks: int
+
+    def count(self, ticks: int) -> int:
+        """The nearest count; a difference of readings may be a tick off."""
+        return (ticks * self.counts + self.ticks // 2) // self.ticks
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a device can do beyond the common interface."""
 
@@ -49,6 +62,12 @@ class Capabilities:
     all_gaps_fault: bool = True
     # Whether a core that locked up can be reset with its memory intact; else open the device anew.
     survives_lockup: bool = True
+    # Whether HFSR.DEBUGEVT tells of a breakpoint instruction; else it is a forced HardFault.
+    tells_breakpoints: bool = True
+    # Whether PRECISERR may be a store as well.
+    precise_stores: bool = False
+    # What counts, where the core has no CYCCNT.
+    counter: Counter | None = None
 
 
 @dataclass(slots=True)

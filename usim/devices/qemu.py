@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from usim.devices.base import Capabilities, CountKind, Device, Timing
+from usim.devices.base import Capabilities, Counter, CountKind, Device, Timing
 from usim.devices.gdb_remote import GdbRemote, LinkClosedError
 from usim.devices.qemu_process import COMMAND, QemuProcess
 from usim.errors import AccessError, DeviceError, DeviceTimeoutError, LockupError
@@ -19,8 +19,11 @@ from usim.platforms import Platform, format_range, load_platform
 
 _T = TypeVar("_T")
 MACHINE: Final = "mps2-an500"
-# Virtual time follows the instructions, so that a run does not depend on the host's speed.
+# Virtual time follows the instructions, 2^7 ns each, so that a run does not depend on the host.
 _OPTIONS: Final = ("-M", MACHINE, "-accel", "tcg,thread=single", "-icount", "shift=7,sleep=off")
+# The board's cycle counter (Arm DAI 0385, FPGA system control and I/O, COUNTER) advances at 25 MHz,
+# 3.2 ticks an instruction: enough to tell n from n + 1. It wraps after 1.3 thousand million.
+_COUNTER: Final = Counter(0x4002_8018, counts=5, ticks=16)
 _XPSR_T: Final = 1 << 24
 _XPSR_IT: Final = 0x0600_FC00
 # What QEMU writes when it ends in a lockup: cause, then all registers.
@@ -50,15 +53,18 @@ class QemuDevice(Device):
 
     @property
     def capabilities(self) -> Capabilities:
-        """Counts nothing: QEMU 7.2 has no DWT for this core."""
+        """Counts instructions, with a timer of the board: QEMU 7.2 has no DWT for this core."""
         return Capabilities(
-            count=CountKind("none", "none"),
+            count=CountKind("instructions", "counted"),
             writes_flash=False,
             simulated=True,
             speed="fast",
             exact_store_faults=True,
             all_gaps_fault=False,
             survives_lockup=False,
+            tells_breakpoints=False,
+            precise_stores=True,
+            counter=_COUNTER,
         )
 
     def open(self) -> None:
