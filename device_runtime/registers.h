@@ -45,7 +45,7 @@
 #define USIM_COUNT(ticks) (ticks)
 #else
 #define USIM_COUNT(ticks)                                                                          \
-    ((uint32_t)(((uint64_t)(ticks)*USIM_COUNTS + USIM_TICKS / 2U) / USIM_TICKS))
+    ((uint32_t)(((uint64_t)(ticks) * USIM_COUNTS + USIM_TICKS / 2U) / USIM_TICKS))
 #endif
 
 #endif

@@ -6,6 +6,8 @@
 
 #define QUOTE(text) #text
 #define TEXT_OF(macro) QUOTE(macro)
+#define COUNTER_LOW_HALF "#(" TEXT_OF(USIM_COUNTER) " & 0xFFFF)\n"
+#define COUNTER_HIGH_HALF "#(" TEXT_OF(USIM_COUNTER) " >> 16)\n"
 
 /*
  * Call `function` as the Arm procedure call standard (hard-float variant) has it: `words` holds
@@ -37,8 +39,8 @@ __attribute__((naked, noinline)) static int32_t call(uint32_t function, const ui
                    "bne  2b\n"
                    "3:\n" /* the block always has room for four words */
                    "ldmia r7, {r0-r3}\n"
-                   "movw r5, #(" TEXT_OF(USIM_COUNTER) " & 0xFFFF)\n"
-                   "movt r5, #(" TEXT_OF(USIM_COUNTER) " >> 16)\n"
+                   "movw r5, " COUNTER_LOW_HALF  /* of what counts */
+                   "movt r5, " COUNTER_HIGH_HALF /* CYCCNT, where there is one */
                    "ldr  r6, [r5]\n"
                    "blx  r4\n"
                    "ldr  r5, [r5]\n"

@@ -203,8 +203,13 @@ class TaskQueue:
 
     def flush(self) -> None:
         """Run everything that is queued; TaskError for the first call that fails."""
-        if self._out_of_order:
-            self._device.reset()
+        # A lockup may have taken the memory with it; with nothing to run that is no error.
+        if self._out_of_order and (self._pending or self._device.capabilities.survives_lockup):
+            try:
+                self._device.reset()
+            except DeviceError as exc:
+                self.discard(str(exc))
+                raise
             self._runtime.restore()
             self._out_of_order = False
         if not self._pending:

@@ -100,6 +100,17 @@ mrseq r7, msp
 mrsne r7, psp
 """
 
+# It is off after a reset (DDI 0403E, B3.2.20). r8 and r9 are changed.
+ENABLE_FPU = """
+movw r8, #0xED88
+movt r8, #0xE000
+ldr r9, [r8]
+orr r9, #0xF00000
+str r9, [r8]
+dsb
+isb
+"""
+
 ENABLE_FAULTS = """
 movw r0, #0xED24
 movt r0, #0xE000

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from device_programs import TIMEOUT_S, Places, assemble, constant, put, run_program
+from device_programs import ENABLE_FPU, TIMEOUT_S, Places, assemble, constant, put, run_program
 
 from usim.errors import DeviceTimeoutError
 
-# It is off after a reset (DDI 0403E, B3.2.20). r8 and r9 are changed.
-ENABLE_FPU = (
-    f"{constant('r8', 0xE000_ED88)}\nldr r9, [r8]\norr r9, #0xF00000\nstr r9, [r8]\ndsb\nisb"
-)
 CORE_REGISTERS = [f"r{i}" for i in range(13)]
 
 

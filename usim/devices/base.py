@@ -35,7 +35,10 @@ class CountKind:
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """A 32-bit register that counts upwards in place of CYCCNT: `ticks` for each `counts`."""
+    """A 32-bit register that counts upwards in place of CYCCNT: `ticks` for each `counts`.
+
+    It is right between two readings by the core without a stop by the host in between.
+    """
 
     address: int
     counts: int

@@ -205,6 +205,7 @@ class GdbRemote:
                 if not self._acknowledges:
                     raise DeviceError(f"a packet of {self._name} has a wrong checksum")
                 self._write(b"-")
+                continue
             # select() first: a time-out of the socket itself would hold for writing as well.
             left = max(0.0, deadline - time.monotonic())
             if not select.select([self._link], [], [], left)[0]:

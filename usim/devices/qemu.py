@@ -91,18 +91,15 @@ class QemuDevice(Device):
     def _refuse_sections_without_memory(self) -> None:
         for section in self.platform.placed_sections:
             for extent in section.extents:
-                if self._machine.region_at(extent.base, extent.size_bytes) is not None:
-                    continue
-                has = ", ".join(
-                    format_range(region.base, region.size_bytes) for region in self._machine.regions
-                )
-                raise AccessError(
-                    f"section {section.name} of {self.platform} lies at "
-                    f"{format_range(extent.base, extent.size_bytes)}, where QEMU's {MACHINE} has no "
-                    f"memory (it has {has}); place it there in a qemu.yaml beside the platform.yaml",
-                    address=extent.base,
-                    size_bytes=extent.size_bytes,
-                )
+                if self._machine.region_at(extent.base, extent.size_bytes) is None:
+                    raise AccessError(
+                        f"section {section.name} of {self.platform} lies at "
+                        f"{format_range(extent.base, extent.size_bytes)}, where QEMU's {MACHINE} "
+                        f"has no memory; a qemu.yaml beside its platform.yaml can place it "
+                        f"elsewhere (see `usim platforms show {MACHINE}`)",
+                        address=extent.base,
+                        size_bytes=extent.size_bytes,
+                    )
 
     def _check(self, address: int, size_bytes: int, verb: str) -> None:
         super()._check(address, size_bytes, verb)
@@ -234,7 +231,9 @@ class QemuDevice(Device):
         process.wait()
         words, obituary = process.last_words(), process.obituary()
         process.end()
-        self._ended = f"{COMMAND} has ended, and the memory with it: open the device again"
+        self._ended = (
+            f"{COMMAND} has ended, and its memory is lost: open the device again, or a new session"
+        )
         if lockup := _LOCKUP.search(words):
             pc = int(lockup[2], 16)
             return LockupError(f"locked up at {format_address(pc)}: {lockup[1]}", pc=pc)

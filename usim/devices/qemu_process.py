@@ -15,9 +15,9 @@ from usim.errors import DeviceError
 COMMAND: Final = "qemu-system-arm"
 HOW_TO_GET: Final = "Debian and Ubuntu: apt install qemu-system-arm; macOS: brew install qemu"
 _OPTIONS: Final = ("-nodefaults", "-no-user-config", "-display", "none", "-S")
-# Ends QEMU and waits for it when the pipe on standard input closes: at close(), or when this process
-# dies of whatever (prctl's PDEATHSIG would do so when the thread ends that opened the device). The
-# stub's socket is the shell's standard output, descriptor 3 of QEMU's and of nobody else's.
+# Ends QEMU and waits for it when the pipe on standard input closes: at close(), or when this
+# process dies of whatever (prctl's PDEATHSIG would do so when the thread ends that opened the
+# device). The stub's socket is the shell's standard output, QEMU's descriptor 3 and nobody else's.
 _STUB: Final = ("-chardev", "socket,id=gdb,fd=3", "-gdb", "chardev:gdb")
 _GUARDIAN: Final = '"$@" </dev/null 3>&1 >&2 & exec >&-; read -r _; kill -9 $! 2>/dev/null; wait $!'
 _END_TIMEOUT_S: Final = 10.0
@@ -38,7 +38,7 @@ class QemuProcess:
             self._shell = subprocess.Popen(
                 ["/bin/sh", "-c", _GUARDIAN, "sh", path, *_OPTIONS, *_STUB, *options],
                 stdin=lease,
-                stdout=stub_end,
+                stdout=stub_end.fileno(),
                 stderr=self._log,
                 start_new_session=True,  # Ctrl-C is for us to answer
             )
