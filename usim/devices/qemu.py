@@ -21,14 +21,14 @@ _T = TypeVar("_T")
 MACHINE: Final = "mps2-an500"
 # Virtual time follows the instructions, 2^7 ns each, so that a run does not depend on the host.
 _OPTIONS: Final = ("-M", MACHINE, "-accel", "tcg,thread=single", "-icount", "shift=7,sleep=off")
-# The board's cycle counter (Arm DAI 0385, FPGA system control and I/O, COUNTER) advances at 25 MHz,
+# The board's cycle counter (QEMU 7.2, hw/misc/mps2-fpgaio.c, COUNTER) advances at 25 MHz, so by
 # 3.2 ticks an instruction: enough to tell n from n + 1. It wraps after 1.3 thousand million.
 _COUNTER: Final = Counter(0x4002_8018, counts=5, ticks=16)
 _XPSR_T: Final = 1 << 24
 _XPSR_IT: Final = 0x0600_FC00
 # What QEMU writes when it ends in a lockup: cause, then all registers.
 _LOCKUP: Final = re.compile(r"Lockup: ([^\n]*).*?R15=([0-9a-f]{8})", re.DOTALL)
-# MRS and MSR (DDI 0403E, A7.7.82 and B5.2.3) by SYSm; both use r0.
+# MRS and MSR (DDI 0403E, B5.2.2 and B5.2.3) by SYSm; both use r0.
 _SYSTEM_REGISTERS: Final = {"msp": 8, "psp": 9, "control": 20}
 _CORE_NAMES: Final = {"r13": "sp", "r14": "lr", "r15": "pc"}
 REGISTER_NAMES: Final = (
