@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from usim.devices.gdb_packets import PacketReader, escape, frame, unpack
+from usim.devices.gdb_packets import PacketReader, escape, frame, longest_that_fits, unpack
 from usim.devices.gdb_remote import GdbRemote, LinkClosedError
 from usim.errors import DeviceError
 
@@ -27,6 +27,15 @@ def test_what_was_escaped_and_framed_arrives_whole_in_whatever_pieces(data, piec
             received.append(content)
     # '*' of the host's own data is escaped too, so that nothing is taken for a run length.
     assert received == [data]
+
+
+@given(st.lists(st.sampled_from([b"a", b"}", b"$*#", b"0123"]), max_size=60), st.integers(2, 80))
+def test_a_packet_takes_as_much_as_fits_and_no_more(parts, limit):
+    data = b"".join(parts)
+    piece = longest_that_fits(data, limit)
+    assert data.startswith(piece)
+    assert len(escape(piece)) <= limit
+    assert piece == data or len(escape(piece)) >= limit - 1
 
 
 def test_run_lengths_are_expanded():

@@ -35,6 +35,14 @@ def escape(data: bytes) -> bytes:
     return bytes(escaped)
 
 
+def longest_that_fits(data: bytes | memoryview, limit: int) -> bytes:
+    """The start of `data` that takes at most `limit` bytes once escaped, and nearly as many."""
+    piece = bytes(data[:limit])
+    while (excess := len(piece) + sum(map(piece.count, _SPECIAL)) - limit) > 0:
+        piece = piece[: len(piece) - (excess + 1) // 2]
+    return piece
+
+
 def unpack(content: bytes) -> bytes:
     """Undo escapes and run lengths of a packet's content."""
     if _ESCAPE not in content and _REPEAT not in content:

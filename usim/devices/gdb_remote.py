@@ -12,7 +12,7 @@ import time
 from typing import Final
 from xml.etree import ElementTree
 
-from usim.devices.gdb_packets import PacketReader, escape, frame
+from usim.devices.gdb_packets import PacketReader, escape, frame, longest_that_fits
 from usim.errors import DeviceError
 
 # Between '$' and '#'. QEMU 7.2 announces 4,096 and never answers a packet that is longer.
@@ -92,8 +92,7 @@ class GdbRemote:
             view = view[taken:]
 
     def _write_binary(self, address: int, view: memoryview) -> int:
-        # Every byte may need an escape.
-        piece = bytes(view[: (self._packet_size - 32) // 2])
+        piece = longest_that_fits(view, self._packet_size - 32)
         answer = self.ask(b"X%x,%x:" % (address, len(piece)) + escape(piece))
         if not answer:
             self._binary_writes = False
