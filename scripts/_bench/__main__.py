@@ -5,16 +5,28 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
+import measures
+from backends import backends, many_sessions
 from machine import describe_machine
-from measures import BENCHES, BenchError, Figure
+from measures import BenchError, Figure
 
 from usim.report.console import make_console, make_table
 
 JSON_FORMAT = 1
+BENCHES: Final[dict[str, Callable[[], list[Figure]]]] = {
+    "run-image": measures.run_image,
+    "load-module": measures.load_module,
+    "emulation-speed": measures.emulation_speed,
+    "lazy-batch": measures.lazy_batch,
+    "first-result": measures.first_result,
+    "backends": backends,
+    "many-sessions": many_sessions,
+}
 
 
 def main(arguments: Sequence[str]) -> None:

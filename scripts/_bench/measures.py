@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -129,15 +129,6 @@ def first_result() -> list[Figure]:
     return [*figures, _median("first-result", "host memory, peak resident", peaks, "MiB")]
 
 
-BENCHES: Final[dict[str, Callable[[], list[Figure]]]] = {
-    "run-image": run_image,
-    "load-module": load_module,
-    "emulation-speed": emulation_speed,
-    "lazy-batch": lazy_batch,
-    "first-result": first_result,
-}
-
-
 def _median(
     bench: str, name: str, samples: Sequence[float], unit: str, *, goal: str = ""
 ) -> Figure:
@@ -151,7 +142,12 @@ def _time(command: list[str], cache: str) -> float:
 
 
 def _probe(name: str, cache: str) -> Any:  # noqa: ANN401 - JSON
-    return json.loads(_run([sys.executable, str(HERE / "probes.py"), name], cache))
+    return run_probe([str(HERE / "probes.py"), name], cache)
+
+
+def run_probe(arguments: list[str], cache: str) -> Any:  # noqa: ANN401 - JSON
+    """What a probe, a script with arguments, prints; BenchError if it ends badly."""
+    return json.loads(_run([sys.executable, *arguments], cache))
 
 
 def _run(command: list[str], cache: str) -> str:
