@@ -14,8 +14,11 @@
  * `float_words` (0 or 16) words for s0-s15, then `core_words` words for r0-r3 and the stack.
  * The counter is read right before and right after the call; the difference goes to *ticks.
  */
-__attribute__((naked, noinline)) static int32_t call(uint32_t function, const uint32_t *words,
-                                                     const usim_task_t *task, uint32_t *ticks) {
+#define IN_REGISTER __attribute__((unused)) /* as far as the compiler sees */
+__attribute__((naked, noinline)) static int32_t call(IN_REGISTER uint32_t function,
+                                                     IN_REGISTER const uint32_t *words,
+                                                     IN_REGISTER const usim_task_t *task,
+                                                     IN_REGISTER uint32_t *ticks) {
     __asm volatile("push {r3, r4-r8, r11, lr}\n"
                    "mov  r11, sp\n"
                    "mov  r4, r0\n"
