@@ -15,8 +15,8 @@ from elftools.elf.elffile import ELFFile
 
 from usim.cache import Cache, content_key
 
-# Changes when Parameter or Signature do.
-_CACHE_FORMAT: Final = "1"
+# Changes when Parameter or Signature do, or what is read.
+_CACHE_FORMAT: Final = "2"
 
 ParameterKind = Literal["tensor", "pointer", "integer", "float", "unsupported"]
 
@@ -164,7 +164,9 @@ def _signatures(elf: ELFFile) -> Iterator[Signature]:
         for die in unit.get_top_DIE().iter_children():
             if die.tag != "DW_TAG_subprogram" or "DW_AT_external" not in die.attributes:
                 continue
-            if "DW_AT_low_pc" not in die.attributes:
+            # Not by DW_AT_low_pc: GCC gives code that it has inlined or merged, too, an entry of
+            # its own that refers to this one.
+            if "DW_AT_declaration" in die.attributes:
                 continue
             parameters = tuple(
                 _parameter(child)

@@ -41,7 +41,7 @@ def _assemble(text: str, core_of: Platform) -> bytes:
         '__attribute__((naked, section(".text.program"))) void program(void) '
         f"{{ __asm volatile(\n{lines}\n); }}"
     )
-    elf = find_toolchain().compile(source, name="program.c", core=core_of.core)
+    elf = find_toolchain("clang").compile(source, name="program.c", core=core_of.core)
     (section,) = [item for item in read_object(elf).sections if item.name == ".text.program"]
     return section.data
 

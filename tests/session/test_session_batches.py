@@ -18,7 +18,8 @@ void spin(void) { for (;;) { __asm volatile(""); } }
 int32_t sum(int32_t depth) {
     volatile int32_t room[32];
     room[depth & 31] = depth;
-    return depth == 0 ? 0 : room[depth & 31] - depth + sum(depth - 1);
+    const int32_t rest = depth == 0 ? 0 : sum(depth - 1);
+    return room[depth & 31] - depth + rest; // the room is used behind the call: no tail call
 }
 void overrun(int32_t *out, int32_t count) { for (int32_t i = 0; i < count; i++) out[i] = 7; }
 void poke(uint32_t address, uint32_t value) { *(volatile uint32_t *)address = value; }
