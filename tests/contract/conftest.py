@@ -6,9 +6,11 @@ import shutil
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
 
 import pytest
 
+import usim
 from usim.devices import BACKENDS, Device, make_device
 from usim.platforms import Platform, load_platform
 
@@ -46,3 +48,9 @@ def device(backend: str, platform: Platform) -> Iterator[Device]:
     opened.open()
     yield opened
     opened.close()
+
+
+def open_session(backend: str, **options: Any) -> usim.Session:
+    """A session, not open yet, on a backend; skips where that is not installed."""
+    _require(backend)
+    return usim.Session("stm32f746", backend=backend, **options)
