@@ -23,6 +23,31 @@ def test_register_names_have_their_aliases(device):
         assert device.read_register(f"r{number}") == 0x2001_0040
 
 
+def test_the_two_stack_pointers_are_registers_of_their_own(device):
+    device.reset()
+    device.write_register("msp", 0x2001_0100)
+    device.write_register("psp", 0x2001_0200)
+    assert device.read_register("sp") == 0x2001_0100  # reset selects the main stack
+    assert device.read_register("psp") == 0x2001_0200
+    # CONTROL.SPSEL (DDI 0403E, B1.4.4)
+    run_program(
+        device, "movs r0, #2\nmsr control, r0\nisb\nmov r1, sp\nmrs r2, msp\nmrs r3, control"
+    )
+    assert [device.read_register(name) for name in ("r1", "r2")] == [0x2001_0200, 0x2001_0100]
+    assert device.read_register("r3") & 3 == 2
+    assert device.read_register("control") & 3 == 2
+    assert device.read_register("sp") == 0x2001_0200
+    device.reset()
+    assert device.read_register("control") & 3 == 0
+
+
+def test_the_flags_are_in_xpsr(device):
+    run_program(device, "movs r0, #0\ncmp r0, #1")
+    assert device.read_register("xpsr") >> 28 == 0b1000  # N; no Z, C or V
+    run_program(device, "movs r0, #1\ncmp r0, #1")
+    assert device.read_register("xpsr") >> 28 == 0b0110  # Z and C
+
+
 def test_programs_see_the_registers_that_the_host_wrote(device):
     device.write_register("r1", 40)
     device.write_register("s2", 0x3FC0_0000)  # 1.5
