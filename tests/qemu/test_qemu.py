@@ -123,8 +123,11 @@ def test_without_qemu_the_error_says_how_to_get_it(tmp_path, monkeypatch):
 
 def test_a_section_where_the_machine_has_no_memory_is_refused_by_name():
     device = make_device("qemu", load_platform("stm32f746"))
-    with pytest.raises(AccessError, match=r"section rodata of stm32f746 lies at 0x0800_0000 \.\."):
+    with pytest.raises(
+        AccessError, match=r"section rodata of stm32f746 lies at 0x0800_0000 \.\."
+    ) as caught:
         device.open()
+    assert 'load_platform(..., "qemu")' in str(caught.value)
 
 
 def test_memory_that_the_platform_has_and_the_machine_lacks_is_refused(tmp_path):

@@ -92,11 +92,17 @@ class QemuDevice(Device):
         for section in self.platform.placed_sections:
             for extent in section.extents:
                 if self._machine.region_at(extent.base, extent.size_bytes) is None:
+                    has_own = (self.platform.folder / "qemu.yaml").is_file()
                     raise AccessError(
                         f"section {section.name} of {self.platform} lies at "
                         f"{format_range(extent.base, extent.size_bytes)}, where QEMU's {MACHINE} "
-                        f"has no memory; a qemu.yaml beside its platform.yaml can place it "
-                        f"elsewhere (see `usim platforms show {MACHINE}`)",
+                        "has no memory; "
+                        + (
+                            'its qemu.yaml applies if it is loaded by load_platform(..., "qemu")'
+                            if has_own
+                            else "a qemu.yaml beside its platform.yaml can place it elsewhere (see "
+                            f"`usim platforms show {MACHINE}`)"
+                        ),
                         address=extent.base,
                         size_bytes=extent.size_bytes,
                     )
