@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import time
+from collections.abc import Iterator
 from typing import Final
 
 from usim.devices.base import Capabilities, CountKind, Device, Timing
@@ -31,6 +32,7 @@ _COUNTS: Final[dict[Timing, CountKind]] = {
     "core": CountKind("cycles", "modelled", "core"),
     "full": CountKind("cycles", "modelled", "full"),
 }
+_SYSTEM_SPACE: Final = range(BASE, BASE + SIZE_BYTES)
 _ERASED_FLASH: Final = b"\xff"
 _CLEARED_BY_RESET: Final = (
     *(f"r{i}" for i in range(13)),
@@ -138,6 +140,34 @@ class EmbeddedDevice(Device):
     def take_exception(self, stop: Stop) -> None:
         """Enter the exception that `stop` calls for, or return from it; LockupError if it can't."""
         self._exceptions.take(stop)
+
+    # The bus as the chip's debug port sees it: memory, peripherals and the system space.
+
+    def bus_read(self, address: int, size_bytes: int) -> bytes:
+        """Read as a debug port does; a register takes one access of 1, 2 or 4 bytes each.
+
+        AccessError where nothing answers.
+        """
+        self._core()
+        if address in _SYSTEM_SPACE:
+            return b"".join(
+                self._system.read(at - BASE, width).to_bytes(width, "little")
+                for at, width in _register_accesses(address, size_bytes)
+            )
+        return self._read(address, size_bytes)
+
+    def bus_write(self, address: int, data: bytes) -> None:
+        """Write as a debug port does; a register takes one access of 1, 2 or 4 bytes each.
+
+        AccessError where nothing answers.
+        """
+        self._core()
+        if address in _SYSTEM_SPACE:
+            for at, width in _register_accesses(address, len(data)):
+                value = data[at - address : at - address + width]
+                self._system.write(at - BASE, width, int.from_bytes(value, "little"))
+            return
+        self._write(address, data)
 
     # The core's own accesses.
 
@@ -251,3 +281,12 @@ class EmbeddedDevice(Device):
                     pc=stop.pc,
                     timeout_s=timeout_s,
                 )
+
+
+def _register_accesses(address: int, size_bytes: int) -> Iterator[tuple[int, int]]:
+    """The aligned accesses of at most a word that a transfer consists of."""
+    at, end = address, address + size_bytes
+    while at < end:
+        width = next(width for width in (4, 2, 1) if at % width == 0 and at + width <= end)
+        yield at, width
+        at += width
