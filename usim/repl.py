@@ -1,7 +1,8 @@
 """Reads Renode platform files (.repl): the subset that says which peripheral sits where.
 
 Format: Renode's documentation, "Platform description format". Interrupts, `init:` and `reset:`
-blocks are checked for shape and skipped, because nothing here runs them.
+blocks are checked for shape and skipped, because nothing here runs them; of the system bus's
+`init:` the tags are kept, which name addresses that no model stands for and say what is read there.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ _BLOCK = re.compile(r"(?:preinit|init|reset)(?:\s+add)?\s*(?::|$|(?={))")
 _PROPERTY = re.compile(r"([A-Za-z_]\w*)\s*:(.*)", re.DOTALL)
 _INTEGER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+(?:_[0-9a-fA-F]+)*|\d+(?:_\d+)*)")
 _FLOAT = re.compile(r"[+-]?\d+\.\d+")
+_TAG = re.compile(r'Tag\s+(<[^>]*>)\s+"([^"]*)"(?:\s+(\w+))?')
 _REFERENCE = re.compile(r"\.?[A-Za-z_][\w.]*")
 
 
@@ -47,11 +49,22 @@ class Peripheral:
 
 
 @dataclass(frozen=True, slots=True)
+class Tag:
+    """A named range of addresses that reads as a constant."""
+
+    name: str
+    base: int
+    size_bytes: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
 class PlatformFile:
     """A platform file with everything that it includes."""
 
     path: Path
     peripherals: tuple[Peripheral, ...]
+    tags: tuple[Tag, ...] = ()
 
     def memories(self) -> tuple[Peripheral, ...]:
         """The peripherals that are memory."""
@@ -66,8 +79,9 @@ class PlatformFile:
 def read_repl(path: Path) -> PlatformFile:
     """Read a platform file and those that it includes."""
     drafts: dict[str, _Draft] = {}
-    _read_into(drafts, path, "", ())
-    return PlatformFile(path, tuple(draft.finish() for draft in drafts.values()))
+    tags: list[Tag] = []
+    _read_into(_Found(drafts, tags), path, "", ())
+    return PlatformFile(path, tuple(draft.finish() for draft in drafts.values()), tuple(tags))
 
 
 @dataclass(slots=True)
@@ -96,9 +110,15 @@ class _Draft:
         )
 
 
-def _read_into(
-    drafts: dict[str, _Draft], path: Path, prefix: str, including: tuple[Path, ...]
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was read so far."""
+
+    drafts: dict[str, _Draft]
+    tags: list[Tag]
+
+
+def _read_into(found: _Found, path: Path, prefix: str, including: tuple[Path, ...]) -> None:
     including = (*including, path.resolve())
     current: _Draft | None = None
     # Whether the line above may have an indented block below it.
@@ -108,19 +128,32 @@ def _read_into(
             block_allowed = False
             current = None
             if using := _USING.fullmatch(line.text):
-                _include(drafts, line, using, prefix, including)
+                _include(found, line, using, prefix, including)
             else:
-                current = _read_entry(drafts, line, prefix)
+                current = _read_entry(found.drafts, line, prefix)
         elif current is None:
             line.fail("indented, but there is no entry above it")
         elif line.depth == 1:
             block_allowed = _read_attribute(current, line)
         elif not block_allowed:
             line.fail("indented too deep; an entry's attributes stand four spaces in")
+        elif current.name == "sysbus" and (tag := _TAG.fullmatch(line.text)):
+            found.tags.append(_read_tag(line, tag))
+
+
+def _read_tag(line: LogicalLine, match: re.Match[str]) -> Tag:
+    """Read `Tag <first, last> "name" value`; unlike elsewhere the second address is included."""
+    bounds = _RANGE.fullmatch(match[1])
+    if bounds is None or bounds[2]:
+        line.fail(f"cannot read the range {match[1]}; write <0x40020000, 0x400203FF>")
+    first, last = _integer(line, bounds[1]), _integer(line, bounds[3])
+    if last < first:
+        line.fail(f"the range {match[1]} ends before it begins")
+    return Tag(match[2], first, last - first + 1, _integer(line, match[3]) if match[3] else 0)
 
 
 def _include(
-    drafts: dict[str, _Draft],
+    found: _Found,
     line: LogicalLine,
     using: re.Match[str],
     prefix: str,
@@ -131,7 +164,7 @@ def _include(
         line.fail(f"{using[1]} is being included already")
     if not target.is_file():
         line.fail(f"no file {using[1]} beside this one to include")
-    _read_into(drafts, target, prefix + (using[2] or ""), including)
+    _read_into(found, target, prefix + (using[2] or ""), including)
 
 
 def _read_entry(drafts: dict[str, _Draft], line: LogicalLine, prefix: str) -> _Draft:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
-from usim.errors import AccessError
+from usim.errors import AccessError, DeviceError
 from usim.formatting import format_address, format_bytes
 from usim.platforms import Platform
 
@@ -71,6 +71,10 @@ class Capabilities:
     precise_stores: bool = False
     # What counts, where the core has no CYCCNT.
     counter: Counter | None = None
+    # Whether the runtime has to set up the core's clock: a board after reset runs from the HSI.
+    needs_clock_setup: bool = False
+    # The USARTs whose output usart_output() gives.
+    usarts: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -158,6 +162,18 @@ class Device(ABC):
         """
         self.transactions.runs += 1
         self._run_until(address & ~1, timeout_s)
+
+    def usart_output(self, name: str) -> bytes:
+        """What the program has sent on a USART since open(); DeviceError where that is lost."""
+        raise self._no_usart(name)
+
+    def _no_usart(self, name: str) -> DeviceError:
+        usarts = self.capabilities.usarts
+        return DeviceError(
+            f"no USART {name!r} on {self.platform.name}; there are {', '.join(usarts)}"
+            if usarts
+            else f"this backend does not capture what {name} sends; run on the backend embedded"
+        )
 
     def _check(self, address: int, size_bytes: int, verb: str) -> None:
         # Neighbouring regions count as one: SRAM1 and SRAM2 are contiguous on the chip.

@@ -9,17 +9,21 @@ from __future__ import annotations
 import ctypes
 import logging
 import time
-from collections.abc import Iterator
 from typing import Final
 
 from usim.devices.base import Capabilities, CountKind, Device, Timing
+from usim.devices.chip_bus import ChipBus
 from usim.devices.exceptions import ExceptionModel
-from usim.devices.system_registers import BASE, CFSR, SIZE_BYTES, VTOR, SystemRegisters
+from usim.devices.host_memory import FlashCells, HostMemory
+from usim.devices.peripherals import USART_TYPE, build_peripherals
+from usim.devices.peripherals.rcc import ResetAndClockControl
+from usim.devices.peripherals.usart import Usart
+from usim.devices.system_registers import CFSR, VTOR, SystemRegisters
 from usim.devices.unicorn_engine import REGISTER_IDS, Stop, StopKind, UnicornEngine
-from usim.errors import AccessError, DeviceError, DeviceTimeoutError
+from usim.errors import DeviceError, DeviceTimeoutError
 from usim.formatting import format_address
 from usim.platforms import Platform
-from usim.repl import read_repl
+from usim.repl import PlatformFile, read_repl
 from usim.timing.memory import CacheUse
 from usim.timing.timer import CycleTimer
 
@@ -32,7 +36,6 @@ _COUNTS: Final[dict[Timing, CountKind]] = {
     "core": CountKind("cycles", "modelled", "core"),
     "full": CountKind("cycles", "modelled", "full"),
 }
-_SYSTEM_SPACE: Final = range(BASE, BASE + SIZE_BYTES)
 _ERASED_FLASH: Final = b"\xff"
 _CLEARED_BY_RESET: Final = (
     *(f"r{i}" for i in range(13)),
@@ -55,8 +58,8 @@ class EmbeddedDevice(Device):
         super().__init__(platform)
         self._timing = timing
         self._engine: UnicornEngine | None = None
-        # One buffer per memory, by every address at which it stands.
-        self._memories: list[tuple[int, ctypes.Array[ctypes.c_char]]] = []
+        machine = read_repl(platform.repl_path)
+        self._usarts = tuple(entry.name for entry in machine.of_type(USART_TYPE))
 
     @property
     def capabilities(self) -> Capabilities:
@@ -68,6 +71,7 @@ class EmbeddedDevice(Device):
             speed="fast",
             exact_store_faults=True,
             has_caches=self._timing == "full",
+            usarts=self._usarts,
         )
 
     def open(self) -> None:
@@ -80,8 +84,9 @@ class EmbeddedDevice(Device):
             engine.executed_now if self._timing == "count" else engine.cycles_now,
             lambda on: engine.counter.set_divide_trap(enabled=on),
         )
-        engine.map_registers(BASE, SIZE_BYTES, self._system.read, self._system.write)
-        self._map_memories(engine)
+        machine = read_repl(self.platform.repl_path)
+        self._map_memories(engine, machine)
+        self._map_registers(engine, machine)
         self._engine = engine
         if self._timing == "full":
             self._system.caches = engine.enable_memory_timing(self.platform)
@@ -93,7 +98,6 @@ class EmbeddedDevice(Device):
         if self._engine is not None:
             self._engine.close()
             self._engine = None
-            self._memories = []
 
     # For profiles: one slice at a time, with what happened in it.
 
@@ -144,30 +148,41 @@ class EmbeddedDevice(Device):
     # The bus as the chip's debug port sees it: memory, peripherals and the system space.
 
     def bus_read(self, address: int, size_bytes: int) -> bytes:
-        """Read as a debug port does; a register takes one access of 1, 2 or 4 bytes each.
+        """Read as a debug port does; registers in accesses of 1, 2 or 4 bytes, each made once.
 
-        AccessError where nothing answers.
+        AccessError where nothing answers, and for flash that is protected from being read out.
         """
         self._core()
-        if address in _SYSTEM_SPACE:
-            return b"".join(
-                self._system.read(at - BASE, width).to_bytes(width, "little")
-                for at, width in _register_accesses(address, size_bytes)
-            )
-        return self._read(address, size_bytes)
+        return self._bus.read(address, size_bytes)
 
     def bus_write(self, address: int, data: bytes) -> None:
-        """Write as a debug port does; a register takes one access of 1, 2 or 4 bytes each.
+        """Write as a debug port does; registers in accesses of 1, 2 or 4 bytes, each made once.
 
-        AccessError where nothing answers.
+        Flash is programmed as by the core's own stores, in the width of FLASH_CR.PSIZE. AccessError
+        where nothing answers, and where the flash interface takes no store.
         """
         self._core()
-        if address in _SYSTEM_SPACE:
-            for at, width in _register_accesses(address, len(data)):
-                value = data[at - address : at - address + width]
-                self._system.write(at - BASE, width, int.from_bytes(value, "little"))
-            return
-        self._write(address, data)
+        self._bus.write(address, data)
+
+    @property
+    def clocks(self) -> ResetAndClockControl | None:
+        """The clock tree as software has set it up; None where the platform has no RCC."""
+        self._core()
+        return self._chip.clocks
+
+    def usart_output(self, name: str) -> bytes:
+        """What the program has sent on a USART since open(); it survives a reset."""
+        return bytes(self._usart(name).sent)
+
+    def usart_input(self, name: str, data: bytes) -> None:
+        """Send bytes to the program; each waits until the program reads it."""
+        self._usart(name).receive(data)
+
+    def _usart(self, name: str) -> Usart:
+        self._core()
+        if name not in self._chip.usarts:
+            raise self._no_usart(name)
+        return self._chip.usarts[name]
 
     # The core's own accesses.
 
@@ -181,8 +196,9 @@ class EmbeddedDevice(Device):
         self._check(address, len(data), "write")
         self._write(address, data)
 
-    def _map_memories(self, engine: UnicornEngine) -> None:
-        for peripheral in read_repl(self.platform.repl_path).memories():
+    def _map_memories(self, engine: UnicornEngine, machine: PlatformFile) -> None:
+        self._memory = HostMemory(self.platform, engine.code_changed)
+        for peripheral in machine.memories():
             if peripheral.size_bytes is None:
                 continue
             region = self.platform.region_at(peripheral.addresses[0])
@@ -192,7 +208,18 @@ class EmbeddedDevice(Device):
                 ctypes.memset(buffer, _ERASED_FLASH[0], peripheral.size_bytes)
             for address in peripheral.addresses:
                 engine.map_memory(address, buffer, writable=not flash)
-                self._memories.append((address, buffer))
+                self._memory.add(address, buffer)
+
+    def _map_registers(self, engine: UnicornEngine, machine: PlatformFile) -> None:
+        flash = next(
+            (r for r in self.platform.regions if r.kind == "flash" and not r.alias_of), None
+        )
+        cells = FlashCells(self._memory, flash.base, flash.size_bytes) if flash else None
+        self._chip = build_peripherals(machine, cells, self.platform.external_clock_hz)
+        self._bus = ChipBus(self.platform, self._memory, self._system, self._chip)
+        for space, read, write in self._bus.register_spaces():
+            engine.map_registers(space, read, write)
+        engine.store_to_read_only = self._bus.store_to_flash
 
     def _core(self) -> UnicornEngine:
         if self._engine is None:
@@ -208,40 +235,15 @@ class EmbeddedDevice(Device):
         if engine.timer is not None:
             engine.timer.restart()
         self._system.reset()
-
-    def _pieces(self, address: int, size_bytes: int) -> list[tuple[int, int]]:
-        """(host address, length) for each memory that [address, address + size) crosses."""
-        self._core()
-        pieces = []
-        at, end = address, address + size_bytes
-        while at < end:
-            for base, buffer in self._memories:
-                if base <= at < base + len(buffer):
-                    length = min(end, base + len(buffer)) - at
-                    pieces.append((ctypes.addressof(buffer) + at - base, length))
-                    at += length
-                    break
-            else:
-                raise AccessError(
-                    f"{self.platform.repl_path.name} has no memory at {format_address(at)}; see "
-                    f"`usim platforms check {self.platform.name}`",
-                    address=at,
-                    size_bytes=end - at,
-                )
-        return pieces
+        self._chip.bus.reset()
 
     def _read(self, address: int, size_bytes: int) -> bytes:
-        return b"".join(ctypes.string_at(*piece) for piece in self._pieces(address, size_bytes))
+        self._core()
+        return self._memory.read(address, size_bytes)
 
     def _write(self, address: int, data: bytes) -> None:
-        offset = 0
-        for host_address, length in self._pieces(address, len(data)):
-            ctypes.memmove(host_address, data[offset : offset + length], length)
-            offset += length
-            for base, buffer in self._memories:  # code may have run at any of its addresses
-                start = host_address - ctypes.addressof(buffer)
-                if 0 <= start < len(buffer):
-                    self._core().code_changed(base + start, length)
+        self._core()
+        self._memory.write(address, data)
 
     def _read_register(self, name: str) -> int:
         self._check_register(name)
@@ -281,12 +283,3 @@ class EmbeddedDevice(Device):
                     pc=stop.pc,
                     timeout_s=timeout_s,
                 )
-
-
-def _register_accesses(address: int, size_bytes: int) -> Iterator[tuple[int, int]]:
-    """The aligned accesses of at most a word that a transfer consists of."""
-    at, end = address, address + size_bytes
-    while at < end:
-        width = next(width for width in (4, 2, 1) if at % width == 0 and at + width <= end)
-        yield at, width
-        at += width

@@ -9,16 +9,16 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from unicorn import Uc, UcError, arm_const, unicorn_const
 from unicorn.unicorn_py3.unicorn import uclib
 
+from usim.devices.instruction_hooks import InstructionHooks
 from usim.devices.stops import INTERRUPTS, KINDS, NOT_EXECUTED, Stop, StopKind
 from usim.errors import DeviceError
 from usim.platforms import Platform
-from usim.timing.addresses import find_accesses
-from usim.timing.counter import InspectReason, InstructionCounter, StopReason, divisions_in
+from usim.timing.counter import InstructionCounter, StopReason
 from usim.timing.memory import MemoryModel
 from usim.timing.timer import CycleTimer
 
@@ -76,12 +76,10 @@ class UnicornEngine:
         self.memory: MemoryModel | None = None
         self._bad_access: _BadAccess | None = None
         self._interrupt: int | None = None
-        self._stop_hooks: set[int] = set()
-        self._register_space = range(0)
-        self._serving_register = False
-        self._unhooked_accesses: list[int] = []
-        self._instruction_hooks: set[tuple[int, str]] = set()
-        self._native_hook(unicorn_const.UC_HOOK_BLOCK, "usim_on_block", 1, 0)
+        self._is_running = self._code_is_stale = False
+        # Stores to memory mapped as read-only: (address, data), and whether one was taken.
+        self.store_to_read_only: Callable[[int, bytes], bool] = lambda _address, _data: False
+        self._hooks = InstructionHooks(self._uc, self.counter)
         self._uc.hook_add(unicorn_const.UC_HOOK_MEM_INVALID, self._on_bad_access)
         self._uc.hook_add(unicorn_const.UC_HOOK_INTR, self._on_interrupt)
 
@@ -107,37 +105,35 @@ class UnicornEngine:
 
     def map_registers(
         self,
-        base: int,
-        size_bytes: int,
+        space: range,
         read: Callable[[int, int], int],
         write: Callable[[int, int, int], None],
     ) -> None:
-        """Serve [base, base + size) by read(offset, size) and write(offset, size, value)."""
-        self._uc.mmio_map(
-            base,
-            size_bytes,
-            lambda _uc, offset, size, _data: self._in_callback(read, offset, size),
-            None,
-            lambda _uc, offset, size, value, _data: self._in_callback(write, offset, size, value),
-            None,
-        )
-        self._register_space = range(base, base + size_bytes)
+        """Serve the addresses of `space` by read(offset, size) and write(offset, size, value)."""
+        self._hooks.map_registers(space, read, write)
 
     def code_changed(self, address: int, size_bytes: int) -> None:
         """The host wrote memory: drop translations of code that lay there."""
-        if self.counter.holds_code(address, size_bytes):
-            self._uc.ctl_flush_tb()
-            self.counter.forget()
-            if self.timer is not None:
-                self.timer.forget_code()
-            if self.memory is not None:
-                self.memory.forget_code()
+        if not self.counter.holds_code(address, size_bytes):
+            return
+        if self._is_running:  # a program that programs flash: what runs can't be dropped now
+            self._code_is_stale = True
+            self._uc.emu_stop()
+        else:
+            self._drop_translations()
+
+    def _drop_translations(self) -> None:
+        self._code_is_stale = False
+        self._uc.ctl_flush_tb()
+        self.counter.forget()
+        if self.timer is not None:
+            self.timer.forget_code()
+        if self.memory is not None:
+            self.memory.forget_code()
 
     def left_of_it_block(self) -> int:
         """How many instructions from pc on belong to an IT block that has begun before (A7.3.3)."""
-        status = self._uc.reg_read(arm_const.UC_ARM_REG_CPSR)
-        mask = status >> 25 & 0b11 | status >> 8 & 0b1100
-        return 4 - (mask & -mask).bit_length() + 1 if mask else 0
+        return self._hooks.left_of_it_block()
 
     # Registers.
 
@@ -157,7 +153,7 @@ class UnicornEngine:
     def enable_timing(self) -> CycleTimer:
         """Price each block with the pipeline model from now on."""
         self.timer = CycleTimer(self.counter, lambda at, size: bytes(self._uc.mem_read(at, size)))
-        self.timer.left_of_it_block = self.left_of_it_block
+        self.timer.left_of_it_block = self._hooks.left_of_it_block
         self.counter.attach_timer(self.timer.pointer)
         return self.timer
 
@@ -166,13 +162,14 @@ class UnicornEngine:
         assert self.timer is not None
         self.memory = MemoryModel(platform, self.counter, self.timer.pointer)
         self.timer.attach_memory(self.memory)
+        self._hooks.memory = self.memory
         self.counter.inspect_new_blocks()
         return self.memory
 
     def cycles_now(self) -> int:
         """Cycles before the current instruction; exact inside register callbacks too."""
         assert self.timer is not None
-        return self.timer.cycles_before(self._here())
+        return self.timer.cycles_before(self._hooks.here())
 
     def jump(self, address: int) -> None:
         """Set pc from outside of the program: what the pipeline held is gone."""
@@ -187,28 +184,7 @@ class UnicornEngine:
 
     def executed_now(self) -> int:
         """Instructions executed before the current one; exact inside register callbacks too."""
-        return self.counter.executed_before(self._here())
-
-    def _in_callback(self, serve: Callable[..., Any], *arguments: int) -> Any:  # noqa: ANN401
-        self._serving_register = True
-        try:
-            return serve(*arguments)
-        finally:
-            self._serving_register = False
-
-    def _here(self) -> int:
-        """The instruction that runs. Inside a register callback Unicorn does not know it."""
-        if not self._serving_register:
-            return self.read_register("pc")
-        if self.counter.accessing:
-            return self.counter.accessing
-        # A block that did not look as if it touched system registers when it was new. From the next
-        # slice on its accesses are hooked; this once the count is that of the first of them.
-        address, size_bytes = self.counter.block
-        accesses = find_accesses(bytes(self._uc.mem_read(address, size_bytes)), address)
-        places = sorted(place for place, _ in (*accesses.known, *accesses.at_instruction))
-        self._unhooked_accesses += places
-        return places[0] if places else address
+        return self.counter.executed_before(self._hooks.here())
 
     # Running.
 
@@ -218,23 +194,33 @@ class UnicornEngine:
 
     def run(self, stop_address: int, budget: int) -> Stop:
         """Execute from pc until `stop_address`, `budget` instructions on or so, or an event."""
-        self._watch(stop_address)
-        self._hook_late_accesses()
+        self._hooks.watch(stop_address)
+        self._hooks.hook_late_accesses()
         while True:
             self.counter.arm(stop_address, budget)
             self._executed_before_run = self.counter.executed
             self._bad_access = self._interrupt = None
-            error: UcError | None = None
-            try:
-                # No address is odd, so Unicorn's own `until` never matches.
-                self._uc.emu_start(self.read_register("pc") | _THUMB, 0xFFFF_FFFF)
-            except UcError as exc:
-                error = exc
+            error = self._start()
             if self.timer is not None:
                 self.timer.raise_failure()
             stop = self._explain(error)
+            if self._code_is_stale:
+                self._drop_translations()
+                if stop is not None and stop.kind is StopKind.SLEEP:
+                    continue  # it stopped for this, not to sleep
             if stop is not None:
                 return stop
+
+    def _start(self) -> UcError | None:
+        self._is_running = True
+        try:
+            # No address is odd, so Unicorn's own `until` never matches.
+            self._uc.emu_start(self.read_register("pc") | _THUMB, 0xFFFF_FFFF)
+        except UcError as exc:
+            return exc
+        finally:
+            self._is_running = False
+        return None
 
     def _explain(self, error: UcError | None) -> Stop | None:
         """What ended emu_start; None to go on."""
@@ -256,7 +242,7 @@ class UnicornEngine:
                 f"to {pc:#010x}: stop before the block or behind it"
             )
         if reason is StopReason.NEW_BLOCK:
-            self._inspect_block(*self.counter.block)
+            self._hooks.inspect_block(*self.counter.block)
             return None
         return Stop(KINDS[reason], pc)
 
@@ -296,91 +282,15 @@ class UnicornEngine:
             return Stop(StopKind.UNDEFINED, pc)
         raise DeviceError(f"the emulator failed at pc {pc:#010x}: {error}") from error
 
-    # Hooks.
-
-    def _native_hook(
-        self, kinds: int, callback: str, begin: int, end: int, data: int | None = None
-    ) -> None:
-        hook = ctypes.c_size_t()
-        status = uclib.uc_hook_add(
-            ctypes.c_void_p(self._handle),
-            ctypes.byref(hook),
-            ctypes.c_int(kinds),
-            ctypes.c_void_p(self.counter.callback(callback)),
-            ctypes.c_void_p(self.counter.pointer if data is None else data),
-            ctypes.c_uint64(begin),
-            ctypes.c_uint64(end),
-        )
-        if status != unicorn_const.UC_ERR_OK:
-            raise DeviceError(f"the emulator refused a hook: {UcError(status)}")
-
-    def _watch(self, address: int) -> None:
-        """Make sure that execution can stop at `address`, inside a block as well."""
-        if address not in self._stop_hooks:
-            self._stop_hooks.add(address)
-            self._native_hook(unicorn_const.UC_HOOK_CODE, "usim_on_stop_address", address, address)
-            self._uc.ctl_flush_tb()
-
-    def _hook_late_accesses(self) -> None:
-        for place in self._unhooked_accesses:
-            if self._hook_once(place, "usim_on_register_access", self.counter.pointer):
-                self._uc.ctl_remove_cache(place, place + 1)
-        self._unhooked_accesses = []
-
-    def _inspect_block(self, address: int, size_bytes: int) -> None:
-        """Hook what needs a look when it runs, then have the block translated anew."""
-        code = bytes(self._uc.mem_read(address, size_bytes))
-        hooked = [
-            self._hook_once(division, "usim_on_division", self.counter.pointer)
-            for division in divisions_in(code, address)
-        ]
-        if self.counter.inspect_reasons & (InspectReason.REGISTERS | InspectReason.POINTERS):
-            hooked += [
-                self._hook_once(place, "usim_on_register_access", self.counter.pointer)
-                for place in self._register_accesses(code, address)
-            ]
-        if self.memory is not None:
-            hooked += [
-                self._hook_once(point, "usim_on_access", self.memory.pointer)
-                for point in self.memory.points_of(code, address, self.left_of_it_block())
-            ]
-        if any(hooked):
-            self._uc.ctl_remove_cache(address, address + size_bytes)
-
-    def _register_accesses(self, code: bytes, address: int) -> list[int]:
-        """Instructions of a block that access system registers; if it makes pointers, that may."""
-        accesses = find_accesses(code, address)
-
-        terms = accesses.terms(lambda number: self.read_register(f"r{number}"), self._peek)
-        known = [
-            place
-            for place, access in accesses.known
-            if access.address.value(terms) in self._register_space
-        ]
-        if InspectReason.REGISTERS in self.counter.inspect_reasons:
-            known += [place for place, _ in accesses.at_instruction]
-        return known
-
-    def _peek(self, address: int, size_bytes: int) -> int:
-        """A value in memory; 0 for what is none, registers included, which a read may change."""
-        if address in self._register_space:
-            return 0
-        try:
-            return int.from_bytes(self._uc.mem_read(address, size_bytes), "little")
-        except UcError:
-            return 0
-
-    def _hook_once(self, instruction: int, callback: str, data: int) -> bool:
-        key = instruction, callback
-        if key in self._instruction_hooks:
-            return False
-        self._instruction_hooks.add(key)
-        self._native_hook(unicorn_const.UC_HOOK_CODE, callback, instruction, instruction, data)
-        return True
+    # What Unicorn calls.
 
     def _on_bad_access(
-        self, _uc: Uc, access: int, address: int, _size: int, _value: int, _data: object
+        self, _uc: Uc, access: int, address: int, size: int, value: int, _data: object
     ) -> bool:
+        if access == unicorn_const.UC_MEM_WRITE_PROT and self._bad_access is None:
+            data = (value & (1 << 8 * size) - 1).to_bytes(size, "little")
+            if self.store_to_read_only(address, data):
+                return True
         kinds = {
             unicorn_const.UC_MEM_READ_UNMAPPED: StopKind.READ,
             unicorn_const.UC_MEM_READ_PROT: StopKind.READ,

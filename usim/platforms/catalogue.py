@@ -13,7 +13,7 @@ from usim.formatting import format_address, format_bytes
 from usim.platforms.description import Description, merge, read_description
 from usim.platforms.facts import Cache, Core, Fact, FlashInterface, Platform
 from usim.platforms.layout import make_regions, place_sections
-from usim.platforms.schema import CacheSpec, CoreSpec, PlatformSpec, parse
+from usim.platforms.schema import CacheSpec, ClockSpec, CoreSpec, PlatformSpec, parse
 from usim.resources import data_folder
 
 _FILE_NAME = "platform.yaml"
@@ -44,6 +44,8 @@ def load_platform(name_or_path: str | Path, backend: str | None = None) -> Platf
         title=spec.title,
         core=_core(spec.core),
         clock_hz=spec.clock.hz,
+        clock_setup=spec.clock.setup,
+        external_clock_hz=spec.clock.external_hz,
         flash=FlashInterface(
             spec.memory.flash_interface.wait_states,
             spec.memory.flash_interface.row_bytes,
@@ -135,7 +137,7 @@ def _facts(spec: PlatformSpec) -> tuple[Fact, ...]:
     core, flash = spec.core, spec.memory.flash_interface
     rows: list[tuple[str, str, Any]] = [
         ("core", f"{core.name} ({core.architecture})", core),
-        ("clock", f"{spec.clock.hz / 1e6:g} MHz", spec.clock),
+        ("clock", _clock_text(spec.clock), spec.clock),
         ("FPU", f"{core.fpu.unit}, {core.fpu.float_abi} float ABI" if core.fpu else "", core.fpu),
         ("MPU", f"{core.mpu.regions} regions", core.mpu),
         ("I-cache", _cache_text(core.icache), core.icache),
@@ -152,6 +154,13 @@ def _facts(spec: PlatformSpec) -> tuple[Fact, ...]:
         for name, region in spec.memory.regions.items()
     ]
     return tuple(Fact(subject, value, of.source) for subject, value, of in rows if of is not None)
+
+
+def _clock_text(spec: ClockSpec) -> str:
+    text = f"{spec.hz / 1e6:g} MHz"
+    if spec.setup:
+        text += f", set up on a board by clock_{spec.setup}.c"
+    return text + (f"; external {spec.external_hz / 1e6:g} MHz" if spec.external_hz else "")
 
 
 def _cache_text(spec: CacheSpec | None) -> str:

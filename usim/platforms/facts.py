@@ -17,6 +17,7 @@ SECTION_ALIGNMENT: Final = 32
 
 Kind = Literal["ram", "flash"]
 Fpu = Literal["fpv5-sp-d16", "fpv5-d16"]
+ClockSetup = Literal["stm32f7"]
 FloatAbi = Literal["hard", "softfp", "soft"]
 
 
@@ -127,6 +128,10 @@ class Platform:
     title: str
     core: Core
     clock_hz: int
+    # Who programs that clock on a board (a device_runtime/clock_<setup>.c), None where nobody can.
+    clock_setup: ClockSetup | None
+    # The crystal or clock input that a board gives the chip, None for a chip by itself.
+    external_clock_hz: int | None
     flash: FlashInterface
     regions: tuple[Region, ...]
     placed_sections: tuple[Section, ...]

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from usim.platforms.description import Description, Key
-from usim.platforms.facts import SECTION_ALIGNMENT, FloatAbi, Fpu, Kind
+from usim.platforms.facts import SECTION_ALIGNMENT, ClockSetup, FloatAbi, Fpu, Kind
 
 REST: Final = 0
 _UNITS = {"": 1, "b": 1, "bytes": 1, "kib": 1 << 10, "mib": 1 << 20}
@@ -101,9 +101,11 @@ class CoreSpec(_Strict):
 
 
 class ClockSpec(_Strict):
-    """The core's clock."""
+    """The core's clock: what it is set up to, by which of the runtime's set-ups."""
 
     hz: Positive
+    setup: ClockSetup | None = None
+    external_hz: Positive | None = None
     source: Text
 
 

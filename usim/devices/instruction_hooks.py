@@ -1,0 +1,171 @@
+"""What the emulator is asked to call at single instructions and at registers' addresses.
+
+A hook on every access would slow all memory; so a block is looked at once, when it is new, and only
+those of its instructions are hooked that need a look each time they run.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from typing import Any, Final
+
+from unicorn import Uc, UcError, arm_const, unicorn_const
+from unicorn.unicorn_py3.unicorn import uclib
+
+from usim.errors import DeviceError
+from usim.timing.addresses import find_accesses
+from usim.timing.counter import InspectReason, InstructionCounter, divisions_in
+from usim.timing.memory import MemoryModel
+
+_REGISTERS: Final = (
+    *(getattr(arm_const, f"UC_ARM_REG_R{i}") for i in range(13)),
+    arm_const.UC_ARM_REG_SP,
+    arm_const.UC_ARM_REG_LR,
+    arm_const.UC_ARM_REG_PC,
+)
+
+
+class InstructionHooks:
+    """The hooks of one core; `memory` is the timing model that wants to see accesses, if any."""
+
+    def __init__(self, uc: Uc, counter: InstructionCounter) -> None:
+        self._uc = uc
+        self._counter = counter
+        self.memory: MemoryModel | None = None
+        self._stop_hooks: set[int] = set()
+        self._register_spaces: list[range] = []
+        self._serving_register = False
+        self._unhooked_accesses: list[int] = []
+        self._hooked: set[tuple[int, str]] = set()
+        self._native_hook(unicorn_const.UC_HOOK_BLOCK, "usim_on_block", 1, 0)
+
+    def map_registers(
+        self,
+        space: range,
+        read: Callable[[int, int], int],
+        write: Callable[[int, int, int], None],
+    ) -> None:
+        """Serve the addresses of `space` by read(offset, size) and write(offset, size, value)."""
+        self._uc.mmio_map(
+            space.start,
+            len(space),
+            lambda _uc, offset, size, _data: self._in_callback(read, offset, size),
+            None,
+            lambda _uc, offset, size, value, _data: self._in_callback(write, offset, size, value),
+            None,
+        )
+        self._register_spaces.append(space)
+
+    def here(self) -> int:
+        """The instruction that runs. Inside a register callback Unicorn does not know it."""
+        if not self._serving_register:
+            return int(self._uc.reg_read(arm_const.UC_ARM_REG_PC))
+        if self._counter.accessing:
+            return self._counter.accessing
+        # A block that did not look as if it touched system registers when it was new. From the next
+        # slice on its accesses are hooked; this once the count is that of the first of them.
+        address, size_bytes = self._counter.block
+        accesses = find_accesses(bytes(self._uc.mem_read(address, size_bytes)), address)
+        places = sorted(place for place, _ in (*accesses.known, *accesses.at_instruction))
+        self._unhooked_accesses += places
+        return places[0] if places else address
+
+    def watch(self, address: int) -> None:
+        """Make sure that execution can stop at `address`, inside a block as well."""
+        if address not in self._stop_hooks:
+            self._stop_hooks.add(address)
+            self._native_hook(unicorn_const.UC_HOOK_CODE, "usim_on_stop_address", address, address)
+            self._uc.ctl_flush_tb()
+
+    def hook_late_accesses(self) -> None:
+        """Hook the accesses to registers that the last run came upon unprepared."""
+        for place in self._unhooked_accesses:
+            if self._hook_once(place, "usim_on_register_access", self._counter.pointer):
+                self._uc.ctl_remove_cache(place, place + 1)
+        self._unhooked_accesses = []
+
+    def inspect_block(self, address: int, size_bytes: int) -> None:
+        """Hook what needs a look when it runs, then have the block translated anew."""
+        code = bytes(self._uc.mem_read(address, size_bytes))
+        hooked = [
+            self._hook_once(division, "usim_on_division", self._counter.pointer)
+            for division in divisions_in(code, address)
+        ]
+        if self._counter.inspect_reasons & (InspectReason.REGISTERS | InspectReason.POINTERS):
+            hooked += [
+                self._hook_once(place, "usim_on_register_access", self._counter.pointer)
+                for place in self._register_accesses(code, address)
+            ]
+        if self.memory is not None:
+            hooked += [
+                self._hook_once(point, "usim_on_access", self.memory.pointer)
+                for point in self.memory.points_of(code, address, self.left_of_it_block())
+            ]
+        if any(hooked):
+            self._uc.ctl_remove_cache(address, address + size_bytes)
+
+    def left_of_it_block(self) -> int:
+        """How many instructions from pc on belong to an IT block that has begun before (A7.3.3)."""
+        status = self._uc.reg_read(arm_const.UC_ARM_REG_CPSR)
+        mask = status >> 25 & 0b11 | status >> 8 & 0b1100
+        return 4 - (mask & -mask).bit_length() + 1 if mask else 0
+
+    def _in_callback(self, serve: Callable[..., Any], *arguments: int) -> Any:  # noqa: ANN401
+        self._serving_register = True
+        try:
+            return serve(*arguments)
+        finally:
+            self._serving_register = False
+
+    def _is_register(self, address: int) -> bool:
+        return any(address in space for space in self._register_spaces)
+
+    def _register_accesses(self, code: bytes, address: int) -> list[int]:
+        """Instructions of a block that access system registers; if it makes pointers, that may."""
+        accesses = find_accesses(code, address)
+
+        terms = accesses.terms(
+            lambda number: int(self._uc.reg_read(_REGISTERS[number])), self._peek
+        )
+        known = [
+            place
+            for place, access in accesses.known
+            if self._is_register(access.address.value(terms))
+        ]
+        if InspectReason.REGISTERS in self._counter.inspect_reasons:
+            known += [place for place, _ in accesses.at_instruction]
+        return known
+
+    def _peek(self, address: int, size_bytes: int) -> int:
+        """A value in memory; 0 for what is none, registers included, which a read may change."""
+        if self._is_register(address):
+            return 0
+        try:
+            return int.from_bytes(self._uc.mem_read(address, size_bytes), "little")
+        except UcError:
+            return 0
+
+    def _hook_once(self, instruction: int, callback: str, data: int) -> bool:
+        key = instruction, callback
+        if key in self._hooked:
+            return False
+        self._hooked.add(key)
+        self._native_hook(unicorn_const.UC_HOOK_CODE, callback, instruction, instruction, data)
+        return True
+
+    def _native_hook(
+        self, kinds: int, callback: str, begin: int, end: int, data: int | None = None
+    ) -> None:
+        hook = ctypes.c_size_t()
+        status = uclib.uc_hook_add(
+            ctypes.c_void_p(self._uc._uch.value),
+            ctypes.byref(hook),
+            ctypes.c_int(kinds),
+            ctypes.c_void_p(self._counter.callback(callback)),
+            ctypes.c_void_p(self._counter.pointer if data is None else data),
+            ctypes.c_uint64(begin),
+            ctypes.c_uint64(end),
+        )
+        if status != unicorn_const.UC_ERR_OK:
+            raise DeviceError(f"the emulator refused a hook: {UcError(status)}")

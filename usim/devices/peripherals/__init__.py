@@ -1,0 +1,17 @@
+"""The peripherals of a chip on the embedded device, as its Renode platform file lists them."""
+
+from __future__ import annotations
+
+from usim.devices.peripherals.base import Peripheral, RegisterBlock
+from usim.devices.peripherals.bus import PeripheralBus, Window
+from usim.devices.peripherals.chip import USART_TYPE, ChipPeripherals, build_peripherals
+
+__all__ = [
+    "USART_TYPE",
+    "ChipPeripherals",
+    "Peripheral",
+    "PeripheralBus",
+    "RegisterBlock",
+    "Window",
+    "build_peripherals",
+]

@@ -1,0 +1,52 @@
+"""Power control of the STM32F7 (RM0385 and RM0410, chapter 4, registers in 4.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar, Final
+
+from usim.devices.peripherals.base import RegisterBlock
+
+CR1: Final = 0x00
+CSR1: Final = 0x04
+CR2: Final = 0x08
+CSR2: Final = 0x0C
+
+_VOS: Final = 3 << 14
+_ODEN: Final = 1 << 16
+_ODSWEN: Final = 1 << 17
+_VOSRDY: Final = 1 << 14
+_ODRDY: Final = 1 << 16
+_ODSWRDY: Final = 1 << 17
+
+
+class PowerControl(RegisterBlock):
+    """PWR: the core's voltage and over-drive, ready as soon as they are asked for."""
+
+    name = "PWR"
+    reset_values: ClassVar[dict[int, int]] = {CR1: 0x0000_C000, CSR1: 0, CR2: 0, CSR2: 0}
+
+    def __init__(self, pll_on: Callable[[], bool]) -> None:
+        super().__init__()
+        self._pll_on = pll_on
+
+    def read_word(self, offset: int) -> int:
+        """Voltage scaling takes effect while the PLL is on (4.1.4); over-drive follows CR1."""
+        value = self._values[offset]
+        if offset != CSR1:
+            return value
+        control = self._values[CR1]
+        over_drive = control & _ODEN
+        return (
+            value
+            | (_VOSRDY if self._pll_on() else 0)
+            | (_ODRDY if over_drive else 0)
+            | (_ODSWRDY if over_drive and control & _ODSWEN else 0)
+        )
+
+    def write_word(self, offset: int, value: int) -> None:
+        """VOS can be changed only while the PLL is off (4.4.1)."""
+        if offset == CR1 and self._pll_on():
+            value = value & ~_VOS | self._values[CR1] & _VOS
+        if offset in (CR1, CR2):
+            self._values[offset] = value
