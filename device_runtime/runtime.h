@@ -81,18 +81,41 @@ typedef struct {
     uint32_t has_frame; /* 0 if stacking itself failed */
 } usim_fault_t;
 
+/* Which step of the clock's set-up failed. */
+enum usim_clock_failure {
+    USIM_CLOCK_READY = 0,
+    USIM_CLOCK_HSI = 1,
+    USIM_CLOCK_PLL_OFF = 2,
+    USIM_CLOCK_OVER_DRIVE = 3,
+    USIM_CLOCK_FLASH = 4,
+    USIM_CLOCK_PLL = 5,
+    USIM_CLOCK_VOLTAGE = 6,
+    USIM_CLOCK_SWITCH = 7,
+};
+
+/* How the clock's set-up ended, and the registers as they read afterwards. */
+typedef struct {
+    uint32_t failure; /* enum usim_clock_failure */
+    uint32_t cfgr;
+    uint32_t pllcfgr;
+    uint32_t flash_acr;
+} usim_clock_t;
+
 _Static_assert(sizeof(usim_task_t) == 32, "shared with usim/abi.py");
 _Static_assert(sizeof(usim_batch_t) == 32, "shared with usim/abi.py");
 _Static_assert(sizeof(usim_config_t) == 60, "shared with usim/abi.py");
 _Static_assert(sizeof(usim_fault_t) == 64, "shared with usim/abi.py");
+_Static_assert(sizeof(usim_clock_t) == 16, "shared with usim/abi.py");
 
 extern usim_config_t usim_config;
 extern usim_fault_t usim_fault;
+extern usim_clock_t usim_clock; /* only where the clock is set up */
 
 void usim_start(void);
 void usim_done(void);
 void usim_run_batch(void);
 void usim_fault_entry(void);
+void usim_clock_set_up(void);
 void usim_caches_on(void);
 void usim_caches_off(void);
 

@@ -32,6 +32,9 @@ __attribute__((used)) static void prepare(void) {
     SCB_CFSR = SCB_CFSR; /* write one to clear */
     SCB_HFSR = SCB_HFSR;
     __asm volatile("dsb\n isb" ::: "memory");
+#ifdef USIM_SETS_UP_CLOCK
+    usim_clock_set_up(); /* before each batch: a reset in between undoes it */
+#endif
     enable_counter();
     usim_caches_on();
 }

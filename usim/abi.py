@@ -27,10 +27,12 @@ MINIMUM_CORE_WORDS: Final = 4
 _TASK: Final = struct.Struct("<IIHHHHIIiI")
 _BATCH: Final = struct.Struct("<IIIIII8x")
 _FAULT: Final = struct.Struct("<16I")
+_CLOCK: Final = struct.Struct("<4I")
 _DLTENSOR: Final = struct.Struct("<IiiiBBHII4xQ")
 TASK_BYTES: Final = _TASK.size
 BATCH_BYTES: Final = _BATCH.size
 FAULT_BYTES: Final = _FAULT.size
+CLOCK_BYTES: Final = _CLOCK.size
 _DL_CPU: Final = 1
 _DTYPE_CODES: Final = {"i": 0, "u": 1, "f": 2, "b": 6}
 
@@ -168,6 +170,36 @@ def unpack_fault(data: bytes) -> FaultRecord:
     registers = dict(zip(names, values[7:15], strict=True)) if values[15] else None
     exception, cfsr, hfsr, mmfar, bfar, exc_return, sp = values[:7]
     return FaultRecord(exception, cfsr, hfsr, mmfar, bfar, exc_return, sp, registers)
+
+
+class ClockFailure(IntEnum):
+    """Which step of the clock's set-up failed (enum usim_clock_failure)."""
+
+    READY = 0
+    HSI = 1
+    PLL_OFF = 2
+    OVER_DRIVE = 3
+    FLASH = 4
+    PLL = 5
+    VOLTAGE = 6
+    SWITCH = 7
+
+
+@dataclass(frozen=True, slots=True)
+class ClockRecord:
+    """usim_clock_t: how the clock's set-up ended, and the registers as they read afterwards."""
+
+    failure: ClockFailure
+    cfgr: int
+    pllcfgr: int
+    flash_acr: int
+
+
+def unpack_clock(data: bytes) -> ClockRecord | None:
+    """Read usim_clock_t; None if that is not what is there."""
+    failure, *registers = _CLOCK.unpack(data)
+    known = failure in ClockFailure.__members__.values()
+    return ClockRecord(ClockFailure(failure), *registers) if known else None
 
 
 def pack_tensor(address: int, array: np.ndarray | TensorLayout, shape_address: int) -> bytes:

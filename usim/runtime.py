@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from usim import abi
+from usim.clock import core_clock_hz, describe_failure
 from usim.devices import Counter, Device
+from usim.errors import DeviceError
 from usim.image import SectionKind, read_object
 from usim.loader import LoadedImage, load, missing_symbols
 from usim.memory import SectionAllocator
@@ -15,7 +17,9 @@ from usim.resources import data_folder
 from usim.symbols import SymbolTable
 from usim.toolchain import Toolchain
 
-_SOURCES: Final = ("start.c", "tasks.c", "workspace.c", "faults.c", "caches.c")
+# How long the host waits for the runtime's own start-up.
+_START_TIMEOUT_S: Final = 10.0
+_SOURCES: Final[tuple[str, ...]] = ("start.c", "tasks.c", "workspace.c", "faults.c", "caches.c")
 _FLAGS: Final = ("-Wall", "-Wextra", "-Wconversion", "-Werror")
 # Of the stack section; handlers run on the main stack, tasks on the process stack below it.
 HANDLER_STACK_BYTES: Final = 512
@@ -78,7 +82,13 @@ class DeviceRuntime:
     def __init__(self, device: Device, toolchain: Toolchain, loader: CodeLoader) -> None:
         self._device = device
         folder = data_folder("device_runtime")
+        setup = device.platform.clock_setup
+        self._sets_up_clock = device.capabilities.needs_clock_setup and setup is not None
         flags = (*_FLAGS, *_counter_flags(device.capabilities.counter))
+        sources = _SOURCES
+        if self._sets_up_clock:
+            flags += ("-DUSIM_SETS_UP_CLOCK",)
+            sources += (f"clock_{setup}.c",)
         objects = [
             toolchain.compile(
                 (folder / source).read_text(encoding="utf-8"),
@@ -87,7 +97,7 @@ class DeviceRuntime:
                 include=(folder,),
                 flags=flags,
             )
-            for source in _SOURCES
+            for source in sources
         ]
         self._has_null_guard = loader.reserve_null_guard()
         self.image, _ = loader.place(objects, {})
@@ -99,6 +109,7 @@ class DeviceRuntime:
             for name in _HELPERS
         }
         self._configure()
+        self.clock_hz = self._start_clock()
 
     def _address(self, name: str) -> int:
         symbol = self.image.symbol(name)
@@ -136,6 +147,23 @@ class DeviceRuntime:
             if region is not None and region.kind == "ram":
                 self._device.write(block.address, self.image.contents[kind])
         self._configure()
+        self.clock_hz = self._start_clock()
+
+    def _start_clock(self) -> int | None:
+        """The core's clock in Hz: set up and read back, or the platform's; None if not known."""
+        device, platform = self._device, self._device.platform
+        if not device.capabilities.needs_clock_setup:
+            return platform.clock_hz
+        if not self._sets_up_clock:
+            return None
+        # A batch of nothing: what lies there is no batch, so only the start-up runs.
+        device.write(platform.section("args").base, bytes(abi.BATCH_BYTES))
+        device.write_register("pc", self.start)
+        device.run_until(self.done, _START_TIMEOUT_S)
+        record = abi.unpack_clock(device.read(self._address("usim_clock"), abi.CLOCK_BYTES))
+        if record is None or record.failure is not abi.ClockFailure.READY:
+            raise DeviceError(f"{platform.name}: {describe_failure(record)}", clock=record)
+        return core_clock_hz(record.cfgr, record.pllcfgr, platform.external_clock_hz)
 
     def paint_stack(self) -> None:
         """Fill the tasks' stack with a pattern, so that its high-water mark can be read."""

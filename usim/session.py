@@ -316,6 +316,20 @@ class Session:
             link.bytes_read,
         )
 
+    @property
+    def clock_hz(self) -> int | None:
+        """The core's clock: a board's as read back, a model's as described; None if unknown."""
+        self._require_open()
+        return self._runtime.clock_hz
+
+    def usart_output(self, name: str) -> bytes:
+        """What programs have sent on a USART since open(); runs what is queued.
+
+        `name` is one of capabilities.usarts; DeviceError for another.
+        """
+        self.sync()
+        return self._device.usart_output(name)
+
     def free_bytes(self, section: str) -> int:
         """Bytes of a section that are not allocated, in however many pieces."""
         self._require_open()

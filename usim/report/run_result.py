@@ -44,7 +44,7 @@ class RunResult:
     """One `usim run`."""
 
     platform: str
-    clock_hz: int
+    clock_hz: int | None
     backend: str
     strict: bool
     compiler: str
@@ -66,9 +66,9 @@ class RunResult:
         """Of one inference, over all layers."""
         return sum(layer.count.value for layer in self.layers)
 
-    def milliseconds(self, count: int) -> float:
-        """A count at the platform's clock, taking each as one cycle."""
-        return 1e3 * count / self.clock_hz
+    def milliseconds(self, count: int) -> float | None:
+        """A count at the core's clock, taking each as one cycle; None if the clock is not known."""
+        return 1e3 * count / self.clock_hz if self.clock_hz else None
 
     def as_json(self) -> dict[str, Any]:
         """Plain data. Counts are integers in `count.unit`, sizes bytes, times milliseconds."""
@@ -111,7 +111,7 @@ def collect(
     kind = profile.count.kind
     return RunResult(
         platform=session.platform.name,
-        clock_hz=session.platform.clock_hz,
+        clock_hz=session.clock_hz,
         backend=session.backend,
         strict=session.strict,
         compiler=session.toolchain.version,

@@ -60,8 +60,9 @@ def _answers(result: RunResult) -> Table:
 def _layers(result: RunResult) -> Table:
     unit = result.count_unit + (" (model)" if result.count_source == "modelled" else "")
     numeric = ("MACs", unit, "per MAC", "ms", "share")
+    clock = f"ms at {result.clock_hz / 1e6:g} MHz" if result.clock_hz else "no known clock"
     table = make_table(
-        f"Layers ({result.count_unit} {_source(result)}, ms at {result.clock_hz / 1e6:g} MHz)",
+        f"Layers ({result.count_unit} {_source(result)}, {clock})",
         "",
         "operator",
         "output",
@@ -83,11 +84,12 @@ def _layers(result: RunResult) -> Table:
 
 
 def _figures(result: RunResult, count: int, macs: int) -> tuple[str, str, str, str]:
+    milliseconds = result.milliseconds(count)
     return (
         f"{macs:,}" if macs else "",
         f"{count:,}",
         f"{count / macs:.2f}" if macs else "",
-        f"{result.milliseconds(count):.3f}",
+        f"{milliseconds:.3f}" if milliseconds is not None else "",
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
+from usim.clock import HSI, bus_clocks_hz, core_clock_hz
 from usim.devices.peripherals.base import RegisterBlock
 
 CR: Final = 0x00
@@ -18,8 +19,6 @@ APB1ENR: Final = 0x40
 APB2ENR: Final = 0x44
 BDCR: Final = 0x70
 CSR: Final = 0x74
-
-HSI_HZ: Final = 16_000_000
 
 _HSION: Final = 1 << 0
 _HSEON: Final = 1 << 16
@@ -36,11 +35,7 @@ _LSION: Final = 1 << 0
 _RMVF: Final = 1 << 24
 _RESET_FLAGS: Final = 0xFE00_0000
 _PIN_AND_SOFTWARE_RESET: Final = 0x1400_0000
-_SW_HSI, _SW_HSE, _SW_PLL = range(3)
 _SOURCES: Final = (_HSION, _HSEON, _PLLON)  # by CFGR.SW
-# HPRE (4 bits) and PPRE (3 bits): the divider where the highest bit is set, else 1.
-_AHB_DIVIDERS: Final = (2, 4, 8, 16, 64, 128, 256, 512)
-_APB_DIVIDERS: Final = (2, 4, 8, 16)
 
 
 class ResetAndClockControl(RegisterBlock):
@@ -75,12 +70,12 @@ class ResetAndClockControl(RegisterBlock):
     def __init__(self, hse_hz: int | None) -> None:
         super().__init__()
         self._hse_hz = hse_hz
-        self._selected = _SW_HSI
+        self._selected = HSI
 
     def reset(self) -> None:
         """On the HSI, everything else off; the reset flags say pin and software."""
         super().reset()
-        self._selected = _SW_HSI
+        self._selected = HSI
 
     @property
     def pll_on(self) -> bool:
@@ -92,25 +87,14 @@ class ResetAndClockControl(RegisterBlock):
         return bool(self._values[register] & mask)
 
     @property
-    def sysclk_hz(self) -> int:
-        """What the clock switch lets through (5.2, figure "Clock tree")."""
-        if self._selected == _SW_HSE:
-            return self._hse_hz or 0
-        return self._pll_hz() if self._selected == _SW_PLL else HSI_HZ
+    def core_hz(self) -> int:
+        """HCLK: what core, buses and memories run at."""
+        return core_clock_hz(self.read_word(CFGR), self._values[PLLCFGR], self._hse_hz)
 
     @property
-    def hclk_hz(self) -> int:
-        """The core's, the buses' and the memories' clock."""
-        return self.sysclk_hz // _divider(self._values[CFGR] >> 4 & 0xF, _AHB_DIVIDERS)
-
-    @property
-    def pclk_hz(self) -> tuple[int, int]:
+    def bus_hz(self) -> tuple[int, int]:
         """The clocks of APB1 and APB2."""
-        low, high = (self._values[CFGR] >> shift & 7 for shift in (10, 13))
-        return (
-            self.hclk_hz // _divider(low, _APB_DIVIDERS),
-            self.hclk_hz // _divider(high, _APB_DIVIDERS),
-        )
+        return bus_clocks_hz(self._values[CFGR], self.core_hz)
 
     def read_word(self, offset: int) -> int:
         """Ready flags follow their enables."""
@@ -159,14 +143,3 @@ class ResetAndClockControl(RegisterBlock):
         wanted = self._values[CFGR] & 3
         if wanted < len(_SOURCES) and self._is_ready(_SOURCES[wanted]):
             self._selected = wanted
-
-    def _pll_hz(self) -> int:
-        """VCO = input x N / M; SYSCLK = VCO / P (5.3.2)."""
-        value = self._values[PLLCFGR]
-        source = (self._hse_hz or 0) if value & _PLLSRC_HSE else HSI_HZ
-        m, n, p = value & 0x3F, value >> 6 & 0x1FF, (value >> 16 & 3) * 2 + 2
-        return source * n // (max(m, 1) * p)
-
-
-def _divider(field: int, dividers: tuple[int, ...]) -> int:
-    return dividers[field - len(dividers)] if field >= len(dividers) else 1
