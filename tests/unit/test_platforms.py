@@ -70,6 +70,21 @@ def test_clock_and_flash_wait_states(name: str) -> None:
     assert platform.flash.wait_states == 7
 
 
+@pytest.mark.parametrize(
+    ("name", "external_hz"), [("nucleo_f746zg", 8_000_000), ("stm32f746g_disco", 25_000_000)]
+)
+def test_a_board_is_its_chip_with_a_clock_input(name: str, external_hz: int) -> None:
+    board, chip = load_platform(name), load_platform("stm32f746")
+    assert (board.external_clock_hz, chip.external_clock_hz) == (external_hz, None)
+    assert board.clock_setup == chip.clock_setup == "stm32f7"
+    assert (board.regions, board.placed_sections) == (chip.regions, chip.placed_sections)
+    assert (board.core, board.flash, board.repl_path) == (chip.core, chip.flash, chip.repl_path)
+    (clock,) = (fact for fact in board.facts if fact.subject == "clock")
+    assert clock.value == (
+        f"216 MHz, set up on a board by clock_stm32f7.c; external {external_hz // 1_000_000} MHz"
+    )
+
+
 @pytest.mark.parametrize("name", platform_names())
 def test_every_fact_names_its_document(name: str) -> None:
     platform = load_platform(name)
@@ -183,7 +198,8 @@ def test_an_unknown_platform_is_answered_with_the_nearest_names() -> None:
     with pytest.raises(PlatformError) as caught:
         load_platform("stm32f764")
     assert str(caught.value) == (
-        "unknown platform 'stm32f764' (nearest: stm32f767, stm32f746); see `usim platforms list`"
+        "unknown platform 'stm32f764' (nearest: stm32f767, stm32f746, stm32f746g_disco); "
+        "see `usim platforms list`"
     )
     assert caught.value.key == "stm32f764"
 

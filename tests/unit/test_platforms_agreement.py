@@ -66,6 +66,11 @@ REPL_CHANGES = {
         "    frequency: 200000000",
         "clock 216000000 Hz in the YAML, DWT frequency 200000000 in the .repl",
     ),
+    "flash size": (
+        '"FLASH_SIZE" 0x04000000',
+        '"FLASH_SIZE" 0x02000000',
+        "1024 KiB of flash in the YAML, FLASH_SIZE 512 in the .repl",
+    ),
     "cycle counter": (
         "dwt: Miscellaneous.DWT @ sysbus 0xE0001000\n    frequency: 216000000\n",
         "",

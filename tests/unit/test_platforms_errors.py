@@ -143,6 +143,13 @@ CASES = {
         "clock.hz",
         "missing key",
     ),
+    "a clock that its set-up does not make": (
+        "  hz: 216_000_000\n",
+        "  hz: 200_000_000\n  setup: stm32f7\n",
+        line_of("clock:"),
+        "clock",
+        "clock_stm32f7.c sets up 216000000 Hz, not 200000000; write `setup: null` without it",
+    ),
     "missing source": (
         "clock:\n  hz: 216_000_000\n  source: the manual\n",
         "clock:\n  hz: 216_000_000\n",
@@ -339,7 +346,8 @@ CASES = {
         "title: a chip\nextends: stm32f76\n",
         2,
         "extends",
-        "unknown platform 'stm32f76' (nearest: stm32f767, stm32f746); see `usim platforms list`",
+        "unknown platform 'stm32f76' (nearest: stm32f767, stm32f746, stm32f746g_disco); "
+        "see `usim platforms list`",
     ),
     "extending itself": (
         "title: a chip\n",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from usim.errors import PlatformError
 from usim.platforms import load_platform
-from usim.repl import PlatformFile, read_repl
+from usim.repl import PlatformFile, Tag, read_repl
 
 
 @pytest.fixture
@@ -32,8 +33,8 @@ def test_the_shipped_file_has_the_memories_and_the_peripherals() -> None:
         "sram1": ((0x2001_0000,), 0x3_C000),
         "sram2": ((0x2004_C000,), 0x4000),
     }
-    (usart,) = machine.of_type("UART.STM32F7_USART")
-    assert usart.addresses == (0x4001_1000,)
+    usarts = {usart.name: usart.addresses for usart in machine.of_type("UART.STM32F7_USART")}
+    assert usarts == {"usart1": (0x4001_1000,), "usart3": (0x4000_4800,)}
     (cpu,) = machine.of_type("CPU.CortexM")
     assert cpu.properties["cpuType"] == "cortex-m7"
     assert cpu.addresses == ()
@@ -42,6 +43,36 @@ def test_the_shipped_file_has_the_memories_and_the_peripherals() -> None:
 def test_shipped_files_fetch_nothing_from_the_network() -> None:
     for name in ("stm32f746", "stm32f767"):
         assert "http" not in load_platform(name).repl_path.read_text()
+
+
+def test_tags_of_the_system_bus_say_what_is_read_there(folder: Path) -> None:
+    text = """\
+sysbus:
+    init:
+        Tag <0xE0042000, 0xE0042003> "IDCODE" 0x10006449
+        Tag <0x1000, 0x1000> "ONE"
+        ApplySVD @chip.svd
+
+uart: UART.Model @ sysbus 0x0
+    init:
+        Tag <0x0, 0x3> "NO_TAG_OF_THE_BUS"
+"""
+    assert read(folder, text).tags == (
+        Tag("IDCODE", 0xE004_2000, 4, 0x1000_6449),
+        Tag("ONE", 0x1000, 1, 0),
+    )
+
+
+@pytest.mark.parametrize(
+    ("bounds", "problem"),
+    [
+        ("<0x1000, +0x4>", "cannot read the range <0x1000, +0x4>"),
+        ("<0x1000, 0xFFF>", "the range <0x1000, 0xFFF> ends before it begins"),
+    ],
+)
+def test_a_tag_that_covers_nothing_is_refused(folder: Path, bounds: str, problem: str) -> None:
+    with pytest.raises(PlatformError, match=re.escape(problem)):
+        read(folder, f'sysbus:\n    init:\n        Tag {bounds} "NAME" 0x1\n')
 
 
 @pytest.mark.parametrize(

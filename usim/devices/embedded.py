@@ -214,7 +214,7 @@ class EmbeddedDevice(Device):
         flash = next(
             (r for r in self.platform.regions if r.kind == "flash" and not r.alias_of), None
         )
-        cells = FlashCells(self._memory, flash.base, flash.size_bytes) if flash else None
+        cells = FlashCells(self._memory, flash.base) if flash else None
         self._chip = build_peripherals(machine, cells, self.platform.external_clock_hz)
         self._bus = ChipBus(self.platform, self._memory, self._system, self._chip)
         for space, read, write in self._bus.register_spaces():

@@ -24,41 +24,40 @@ class HostMemory:
         """Put a buffer at `address`; the same one may stand at several."""
         self._memories.append((address, buffer))
 
-    def holds(self, address: int) -> bool:
-        """Whether memory is at `address`."""
-        return any(base <= address < base + len(buffer) for base, buffer in self._memories)
+    def buffer_at(self, address: int) -> Buffer:
+        """The memory that begins at `address`."""
+        return next(buffer for base, buffer in self._memories if base == address)
 
-    def base_of(self, address: int) -> int | None:
-        """The first address of the memory at `address`, at whichever of its addresses that is."""
-        for base, buffer in self._memories:
-            if base <= address < base + len(buffer):
-                return next(first for first, other in self._memories if other is buffer)
-        return None
+    def note_change(self, buffer: Buffer, offset: int, size_bytes: int) -> None:
+        """A buffer's content was written: code may have run at any of its addresses."""
+        for base, other in self._memories:
+            if other is buffer:
+                self._changed(base + offset, size_bytes)
 
     def read(self, address: int, size_bytes: int) -> bytes:
         """Bytes from `address` on; AccessError where no memory is."""
-        return b"".join(ctypes.string_at(*piece) for piece in self._pieces(address, size_bytes))
+        return b"".join(
+            ctypes.string_at(ctypes.addressof(buffer) + offset, length)
+            for buffer, offset, length in self._pieces(address, size_bytes)
+        )
 
     def write(self, address: int, data: bytes) -> None:
         """Write from `address` on, flash too; AccessError where no memory is."""
-        offset = 0
-        for host_address, length in self._pieces(address, len(data)):
-            ctypes.memmove(host_address, data[offset : offset + length], length)
-            offset += length
-            for base, buffer in self._memories:  # code may have run at any of its addresses
-                start = host_address - ctypes.addressof(buffer)
-                if 0 <= start < len(buffer):
-                    self._changed(base + start, length)
+        at = 0
+        for buffer, offset, length in self._pieces(address, len(data)):
+            ctypes.memmove(ctypes.addressof(buffer) + offset, data[at : at + length], length)
+            at += length
+            self.note_change(buffer, offset, length)
 
-    def _pieces(self, address: int, size_bytes: int) -> list[tuple[int, int]]:
-        """(host address, length) for each memory that [address, address + size) crosses."""
+    def _pieces(self, address: int, size_bytes: int) -> list[tuple[Buffer, int, int]]:
+        """(buffer, offset, length) for each memory that [address, address + size) crosses."""
         pieces = []
         at, end = address, address + size_bytes
         while at < end:
             for base, buffer in self._memories:
                 if base <= at < base + len(buffer):
                     length = min(end, base + len(buffer)) - at
-                    pieces.append((ctypes.addressof(buffer) + at - base, length))
+                    pieces.append((buffer, at - base, length))
                     at += length
                     break
             else:
@@ -72,22 +71,22 @@ class HostMemory:
 
 
 class FlashCells:
-    """The flash of a HostMemory by offset, as the flash interface works on it."""
+    """One buffer of flash by offset, as the flash interface works on it."""
 
-    def __init__(self, memory: HostMemory, base: int, size_bytes: int) -> None:
+    def __init__(self, memory: HostMemory, address: int) -> None:
         self._memory = memory
-        self._base = base
-        self._size_bytes = size_bytes
+        self._buffer = memory.buffer_at(address)
 
     @property
     def size_bytes(self) -> int:
         """All of it."""
-        return self._size_bytes
+        return len(self._buffer)
 
     def read(self, offset: int, size_bytes: int) -> bytes:
         """What the cells hold."""
-        return self._memory.read(self._base + offset, size_bytes)
+        return ctypes.string_at(ctypes.addressof(self._buffer) + offset, size_bytes)
 
     def write(self, offset: int, data: bytes) -> None:
         """Set the cells, as neither a program nor a debugger can without the interface."""
-        self._memory.write(self._base + offset, data)
+        ctypes.memmove(ctypes.addressof(self._buffer) + offset, data, len(data))
+        self._memory.note_change(self._buffer, offset, len(data))

@@ -15,6 +15,7 @@ def check_agreement(platform: Platform) -> list[str]:
         *_check_extra_memory(platform, machine),
         *_check_core(platform, machine),
         *_check_cycle_counter(platform, machine),
+        *_check_flash_size(platform, machine),
     ]
 
 
@@ -81,3 +82,15 @@ def _check_cycle_counter(platform: Platform, machine: PlatformFile) -> list[str]
     if frequency == platform.clock_hz:
         return []
     return [f"clock {platform.clock_hz} Hz in the YAML, DWT frequency {frequency} in the .repl"]
+
+
+def _check_flash_size(platform: Platform, machine: PlatformFile) -> list[str]:
+    """What the chip says of its flash, in KiB in a half word, is what it has."""
+    said = [tag.value >> 16 for tag in machine.tags if tag.name == "FLASH_SIZE"]
+    flash = [
+        region for region in platform.regions if region.kind == "flash" and not region.alias_of
+    ]
+    size_kib = sum(region.size_bytes for region in flash) // 1024
+    if not said or said[0] == size_kib:
+        return []
+    return [f"{size_kib} KiB of flash in the YAML, FLASH_SIZE {said[0]} in the .repl"]

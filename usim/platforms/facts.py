@@ -14,6 +14,8 @@ from usim.formatting import format_address
 SECTION_NAMES: Final = ("text", "rodata", "data", "bss", "args", "heap", "workspace", "stack")
 # A cache line, and the largest alignment that an object in a section may ask for.
 SECTION_ALIGNMENT: Final = 32
+# What the runtime's clock set-ups (device_runtime/clock_<name>.c) end with, in Hz.
+CLOCK_SETUPS: Final = {"stm32f7": 216_000_000}
 
 Kind = Literal["ram", "flash"]
 Fpu = Literal["fpv5-sp-d16", "fpv5-d16"]

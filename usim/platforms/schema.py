@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from usim.platforms.description import Description, Key
-from usim.platforms.facts import SECTION_ALIGNMENT, ClockSetup, FloatAbi, Fpu, Kind
+from usim.platforms.facts import CLOCK_SETUPS, SECTION_ALIGNMENT, ClockSetup, FloatAbi, Fpu, Kind
 
 REST: Final = 0
 _UNITS = {"": 1, "b": 1, "bytes": 1, "kib": 1 << 10, "mib": 1 << 20}
@@ -107,6 +107,16 @@ class ClockSpec(_Strict):
     setup: ClockSetup | None = None
     external_hz: Positive | None = None
     source: Text
+
+    @model_validator(mode="after")
+    def _is_what_the_setup_makes(self) -> ClockSpec:
+        if self.setup is not None and self.hz != CLOCK_SETUPS[self.setup]:
+            raise PydanticCustomError(
+                "usim",
+                "clock_{setup}.c sets up {made} Hz, not {hz}; write `setup: null` without it",
+                {"setup": self.setup, "made": CLOCK_SETUPS[self.setup], "hz": self.hz},
+            )
+        return self
 
 
 class RegionSpec(_Strict):

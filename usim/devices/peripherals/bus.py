@@ -27,10 +27,10 @@ class Window:
     # Without a clock its registers read as zero and can't be written ("Peripheral clock enable").
     clock_gate: Callable[[], bool] | None = None
 
-    @property
-    def end(self) -> int:
-        """The first address after it."""
-        return self.base + self.size_bytes
+    def pages(self) -> range:
+        """The numbers of the pages that it has a part of."""
+        end = self.base + self.size_bytes
+        return range(self.base // PAGE_BYTES, -(-end // PAGE_BYTES))
 
 
 class PeripheralBus:
@@ -38,6 +38,10 @@ class PeripheralBus:
 
     def __init__(self, windows: tuple[Window, ...]) -> None:
         self.windows = windows
+        self._by_page: dict[int, list[Window]] = {}
+        for window in windows:
+            for page in window.pages():
+                self._by_page.setdefault(page, []).append(window)
         self._logged: set[int] = set()
 
     def reset(self) -> None:
@@ -47,20 +51,14 @@ class PeripheralBus:
 
     def find(self, address: int) -> Window | None:
         """Who answers at `address`, if anyone does."""
-        for window in self.windows:
-            if window.base <= address < window.end:
+        for window in self._by_page.get(address // PAGE_BYTES, ()):
+            if window.base <= address < window.base + window.size_bytes:
                 return window
         return None
 
     def pages(self) -> Iterator[tuple[int, int]]:
         """(address, size) of runs of pages that hold peripherals."""
-        pages = sorted(
-            {
-                page
-                for window in self.windows
-                for page in range(window.base // PAGE_BYTES, -(-window.end // PAGE_BYTES))
-            }
-        )
+        pages = sorted(self._by_page)
         start = 0
         for place, page in enumerate(pages):
             if place + 1 == len(pages) or pages[place + 1] != page + 1:

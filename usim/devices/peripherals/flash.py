@@ -121,6 +121,7 @@ class FlashInterface(RegisterBlock):
         self._lock, self._option_lock = _Lock(KEYS), _Lock(OPTION_KEYS)
         # What is programmed; the registers hold what will be.
         self._options = facts.option_values & ~OPTLOCK, facts.boot_addresses
+        self.sectors = self._organization()
         self._writers: Mapping[int, Callable[[int], None]] = {
             KEYR: self._lock.try_key,
             OPTKEYR: self._option_lock.try_key,
@@ -140,13 +141,6 @@ class FlashInterface(RegisterBlock):
     def is_read_protected(self) -> bool:
         """Read-out protection level 1 or 2: no debugger reads or writes the flash."""
         return self._options[0] >> 8 & 0xFF != _RDP_NONE
-
-    @property
-    def sectors(self) -> tuple[Sector, ...]:
-        """As the option bit nDBANK organizes them."""
-        if self._facts.has_two_banks and not self._options[0] & _NDBANK:
-            return dual_bank(self._array.size_bytes)
-        return single_bank(self._array.size_bytes)
 
     def reset(self) -> None:
         """Locked; the option registers are loaded from the option bytes."""
@@ -202,6 +196,12 @@ class FlashInterface(RegisterBlock):
         bit = sector.index // 2 if two_banks else sector.index
         return bit < self._facts.write_protection and not self._options[0] >> 16 + bit & 1
 
+    def _organization(self) -> tuple[Sector, ...]:
+        """The sectors as the option bit nDBANK has them."""
+        if self._facts.has_two_banks and not self._options[0] & _NDBANK:
+            return dual_bank(self._array.size_bytes)
+        return single_bank(self._array.size_bytes)
+
     def _clear_status(self, value: int) -> None:
         self._values[SR] &= ~(value & _SR_CLEARABLE)
 
@@ -254,5 +254,6 @@ class FlashInterface(RegisterBlock):
         """Taking the read-out protection away erases the flash ("Read protection")."""
         was_protected = self.is_read_protected
         self._options = self._values[OPTCR], self._values[OPTCR1]
+        self.sectors = self._organization()
         if was_protected and not self.is_read_protected:
             self._array.write(0, b"\xff" * self._array.size_bytes)
