@@ -52,7 +52,8 @@ class ChipBus:
     def store_to_flash(self, address: int, data: bytes) -> bool:
         """A store where memory can't be written; whether the flash interface took it.
 
-        It comes over the AXI bus: over the ITCM bus the flash is read only.
+        It comes over the AXI bus: over the ITCM bus the flash is read only. What is not taken
+        faults, so that a stray store is noticed, and leaves its reason in FLASH_SR.
         """
         flash, region = self._chip.flash, self._platform.region_at(address)
         if flash is None or region is None or region.kind != "flash" or region.alias_of:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import time
+from functools import cached_property
 from typing import Final
 
 from usim.devices.base import Capabilities, CountKind, Device, Timing
@@ -58,8 +59,6 @@ class EmbeddedDevice(Device):
         super().__init__(platform)
         self._timing = timing
         self._engine: UnicornEngine | None = None
-        machine = read_repl(platform.repl_path)
-        self._usarts = tuple(entry.name for entry in machine.of_type(USART_TYPE))
 
     @property
     def capabilities(self) -> Capabilities:
@@ -71,7 +70,7 @@ class EmbeddedDevice(Device):
             speed="fast",
             exact_store_faults=True,
             has_caches=self._timing == "full",
-            usarts=self._usarts,
+            usarts=tuple(entry.name for entry in self._machine.of_type(USART_TYPE)),
         )
 
     def open(self) -> None:
@@ -84,9 +83,8 @@ class EmbeddedDevice(Device):
             engine.executed_now if self._timing == "count" else engine.cycles_now,
             lambda on: engine.counter.set_divide_trap(enabled=on),
         )
-        machine = read_repl(self.platform.repl_path)
-        self._map_memories(engine, machine)
-        self._map_registers(engine, machine)
+        self._map_memories(engine)
+        self._map_registers(engine)
         self._engine = engine
         if self._timing == "full":
             self._system.caches = engine.enable_memory_timing(self.platform)
@@ -196,9 +194,13 @@ class EmbeddedDevice(Device):
         self._check(address, len(data), "write")
         self._write(address, data)
 
-    def _map_memories(self, engine: UnicornEngine, machine: PlatformFile) -> None:
+    @cached_property
+    def _machine(self) -> PlatformFile:
+        return read_repl(self.platform.repl_path)
+
+    def _map_memories(self, engine: UnicornEngine) -> None:
         self._memory = HostMemory(self.platform, engine.code_changed)
-        for peripheral in machine.memories():
+        for peripheral in self._machine.memories():
             if peripheral.size_bytes is None:
                 continue
             region = self.platform.region_at(peripheral.addresses[0])
@@ -210,12 +212,12 @@ class EmbeddedDevice(Device):
                 engine.map_memory(address, buffer, writable=not flash)
                 self._memory.add(address, buffer)
 
-    def _map_registers(self, engine: UnicornEngine, machine: PlatformFile) -> None:
+    def _map_registers(self, engine: UnicornEngine) -> None:
         flash = next(
             (r for r in self.platform.regions if r.kind == "flash" and not r.alias_of), None
         )
         cells = FlashCells(self._memory, flash.base) if flash else None
-        self._chip = build_peripherals(machine, cells, self.platform.external_clock_hz)
+        self._chip = build_peripherals(self._machine, cells, self.platform.external_clock_hz)
         self._bus = ChipBus(self.platform, self._memory, self._system, self._chip)
         for space, read, write in self._bus.register_spaces():
             engine.map_registers(space, read, write)

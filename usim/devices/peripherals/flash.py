@@ -76,7 +76,10 @@ FACTS_BY_SIZE: Final[Mapping[int, FlashFacts]] = {1 << 20: STM32F74X, 2 << 20: S
 
 
 class _Lock:
-    """Two keys in a row open it; anything else shuts it until the next reset."""
+    """Two keys in a row open it; anything else shuts it until the next reset.
+
+    On a chip the wrong key is a bus error as well, which is left out.
+    """
 
     def __init__(self, keys: tuple[int, int]) -> None:
         self._keys = keys

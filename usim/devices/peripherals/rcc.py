@@ -41,6 +41,7 @@ _SOURCES: Final = (_HSION, _HSEON, _PLLON)  # by CFGR.SW
 class ResetAndClockControl(RegisterBlock):
     """RCC: which clocks run, what feeds the core, and which peripherals are clocked.
 
+    The bits that reset single peripherals are kept and have no effect.
     `hse_hz` is the board's crystal or clock input, None without one.
     """
 
