@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -128,6 +129,23 @@ class CompiledModel:
 
     def profile(self, *inputs: npt.ArrayLike) -> ModelProfile:
         """Run one inference; returns outputs and each operator's count."""
+        self._write_inputs(inputs)
+        calls = self._queue()
+        outputs = tuple(tensor.numpy() for tensor in self._outputs)
+        return ModelProfile(outputs, tuple(self._layers(calls)))
+
+    def trace(self, *inputs: npt.ArrayLike) -> Iterator[tuple[LayerCall, npt.NDArray[Any]]]:
+        """Run one inference a layer at a time; yields each layer and what it put out.
+
+        Slower than a batch, but later layers reuse the arena, so that what a layer put out can be
+        read after it only. Another inference may not begin before this one is exhausted or dropped.
+        """
+        self._write_inputs(inputs)
+        for layer, operands in zip(self.model.lowered.calls, self._arguments, strict=True):
+            self.module[layer.function](*operands)
+            yield layer, operands[-1].numpy()
+
+    def _write_inputs(self, inputs: tuple[npt.ArrayLike, ...]) -> None:
         if len(inputs) != len(self._inputs):
             raise ArgumentError(
                 f"{self.model.name} takes {len(self._inputs)} inputs, got {len(inputs)}"
@@ -135,9 +153,6 @@ class CompiledModel:
         stored = [self._stored(value, index) for index, value in enumerate(inputs)]
         for tensor, values in zip(self._inputs, stored, strict=True):
             tensor.write(values)
-        calls = self._queue()
-        outputs = tuple(tensor.numpy() for tensor in self._outputs)
-        return ModelProfile(outputs, tuple(self._layers(calls)))
 
     def _stored(self, value: npt.ArrayLike, index: int) -> npt.NDArray[Any]:
         array = np.asarray(value)

@@ -14,7 +14,8 @@ UsimError
 |  `- LockupError       a fault that no handler on the device took
 |- TaskError            a task failed on the device (its index, function, status)
 |  `- FaultError        ... with a fault (CFSR, HFSR, MMFAR, BFAR, stacked registers)
-`- ModelError           a model file cannot be read, is not supported or does not fit
+|- ModelError           a model file cannot be read, is not supported or does not fit
+`- DisagreementError    two targets gave different outputs for the same model and input
 
 A message says what failed, on what, and what to do about it, in one line where that is possible.
 """
@@ -86,3 +87,7 @@ class FaultError(TaskError):
 
 class ModelError(UsimError):
     """A model file cannot be used. Attributes: file, operator (where known)."""
+
+
+class DisagreementError(UsimError):
+    """Two targets gave different outputs. Attributes: check (a `usim.check.ModelCheck`)."""
