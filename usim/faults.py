@@ -54,6 +54,11 @@ def faulting_address(fault: FaultRecord, *, exact_stores: bool) -> int | None:
     return None
 
 
+def fault_name(fault: FaultRecord) -> str:
+    """The exception that was taken: "BusFault", "UsageFault", "MemManage fault", "HardFault"."""
+    return _EXCEPTIONS.get(fault.exception, f"exception {fault.exception}")
+
+
 def is_stack_overflow(fault: FaultRecord, address: int | None, platform: Platform) -> bool:
     """Whether the stack grew out of its section."""
     base = platform.section("stack").base
@@ -86,5 +91,4 @@ def explain_fault(
         if address is not None:
             what += f" ({format_address(address)})"
     where = f" at {symbols.describe(fault.pc)}" if fault.pc is not None else ""
-    name = _EXCEPTIONS.get(fault.exception, f"exception {fault.exception}")
-    return f"{name}: {what}{where}; CFSR {fault.cfsr:#010x}, HFSR {fault.hfsr:#010x}"
+    return f"{fault_name(fault)}: {what}{where}; CFSR {fault.cfsr:#010x}, HFSR {fault.hfsr:#010x}"

@@ -5,7 +5,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Final
 
-from usim.devices.base import Capabilities, Counter, CountKind, Device, Timing, Transactions
+from usim.devices.base import (
+    Capabilities,
+    Counter,
+    CountKind,
+    CountUnit,
+    Device,
+    Timing,
+    Transactions,
+)
 from usim.errors import DeviceError
 from usim.platforms import Platform
 
@@ -13,6 +21,7 @@ __all__ = [
     "BACKENDS",
     "Capabilities",
     "CountKind",
+    "CountUnit",
     "Counter",
     "Device",
     "Timing",
