@@ -336,9 +336,11 @@ class Session:
         allocator = self._allocators[section]
         return allocator.section.size_bytes - allocator.used_bytes
 
-    def memory_use(self) -> tuple[SectionUse, ...]:
-        """How full each section is and was at most; runs what is queued."""
-        self.sync()
+    def memory_use(self, *, run_queue: bool = True) -> tuple[SectionUse, ...]:
+        """How full each section is and was at most; runs what is queued, unless told not to."""
+        self._require_open()
+        if run_queue:
+            self.sync()
         used = [
             SectionUse(
                 name, allocator.used_bytes, allocator.peak_bytes, allocator.section.size_bytes
