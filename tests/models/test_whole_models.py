@@ -45,6 +45,17 @@ def test_shipped_model_has_the_published_size():
     assert model.lowered.plan.size_bytes == model.lowered.plan.lower_bound_bytes == 40_960
 
 
+def test_a_trace_on_the_chip_gives_each_layers_output_as_tflite_micro():
+    (data,) = noise(Model.load(SHIPPED).inputs[0].shape, 1)
+    with usim.Session("stm32f746", timing="count") as session:
+        model = session.load_model(SHIPPED)
+        expected = run_reference_layers(SHIPPED.read_bytes(), model.model.graph, data)
+        traced = [(layer.index, output) for layer, output in model.trace(data)]
+        assert [index for index, _ in traced] == [call.index for call in model.model.lowered.calls]
+        for index, output in traced:
+            np.testing.assert_array_equal(output, expected[index], err_msg=f"layer {index}")
+
+
 @pytest.mark.parametrize("name", MLPERF_TINY)
 def test_mlperf_tiny_model_equals_tflite_micro(name, shared_data, tmp_path):
     path = shared_data / "models" / name
