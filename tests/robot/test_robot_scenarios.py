@@ -13,25 +13,34 @@ from robot.api import ExecutionResult
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-OTHER = {"embedded": "qemu", "qemu": "embedded"}
+needs_qemu = pytest.mark.skipif(
+    shutil.which("qemu-system-arm") is None,
+    reason="backend qemu needs qemu-system-arm, which is not installed",
+)
 
 
-@pytest.mark.parametrize("backend", OTHER)
-def test_scenarios_pass(backend, tmp_path):
-    if shutil.which("qemu-system-arm") is None:
-        pytest.skip("backend qemu needs qemu-system-arm, which is not installed")
-    output = tmp_path / "output.xml"
-    arguments = ["--variable", f"BACKEND:{backend}", "--variable", f"OTHER:{OTHER[backend]}"]
-    arguments += ["--output", str(output), "--log", "NONE", "--report", "NONE", str(HERE)]
+def run_scenarios(folder: Path, *arguments: str) -> None:
+    """Run them as a person would; fail with what the failing ones said."""
+    output = folder / "output.xml"
+    options = ["--output", str(output), "--log", "NONE", "--report", "NONE", *arguments]
     done = subprocess.run(
-        [sys.executable, "-m", "robot", *arguments],
+        [sys.executable, "-m", "robot", *options, str(HERE)],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
-    assert output.is_file(), done.stderr
+    assert output.is_file(), done.stdout + done.stderr
     suite = ExecutionResult(output).suite
     failures = [f"{test.full_name}: {test.message}" for test in suite.all_tests if test.failed]
     assert not failures, "\n".join(failures)
-    assert suite.statistics.passed > 10
     assert suite.statistics.skipped == 0
+    assert suite.statistics.passed > 0
     assert done.returncode == 0, done.stderr
+
+
+def test_scenarios_pass_on_the_embedded_device(tmp_path):
+    run_scenarios(tmp_path, "--variable", "BACKEND:embedded", "--exclude", "two-targets")
+
+
+@needs_qemu
+def test_scenarios_pass_on_qemu_and_both_agree(tmp_path):
+    run_scenarios(tmp_path, "--variable", "BACKEND:qemu")

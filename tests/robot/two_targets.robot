@@ -1,12 +1,13 @@
 *** Settings ***
 Documentation       The same program on two targets: the same outputs, the same instructions.
 Library             usim.robot.UsimLibrary
+Test Tags           two-targets
 
 
 *** Variables ***
 ${PLATFORM}         stm32f746
 ${BACKEND}          embedded
-${OTHER}            qemu
+${OTHER}            ${{ "embedded" if $BACKEND == "qemu" else "qemu" }}
 
 
 *** Test Cases ***

@@ -140,13 +140,16 @@ class CodeKeywords(KeywordGroup):
         Arguments are names of tensors, and numbers; they are checked against the C signature. The
         queue runs as one batch when a result is asked for, with `Synchronize`, or at the end of
         the test. On a platform that was opened with ``strict=True`` the call runs at once.
-        ``module.function`` tells apart what several modules define.
+        Where several modules define a function the last one counts; ``module.function`` says which.
 
         | Call    scale    x    0.5    y    5
         | Tensor Should Equal    y    0 0.5 1 1.5 2
         """
         target = self._target()
-        found = find(target.functions, function, "function", "load some with `Load Module`")
+        found = target.functions.get(function)
+        if found is None:
+            plain = {name: item for name, item in target.functions.items() if "." not in name}
+            found = find(plain, function, "function", "load some with `Load Module`")
         values = [self._argument(target, argument) for argument in arguments]
 
         def submit() -> None:

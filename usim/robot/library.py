@@ -24,6 +24,10 @@ def _version() -> str:
         return "(run from its source)"
 
 
+def _keyword_name(method: str) -> str:
+    return " ".join("USART" if word == "usart" else word.title() for word in method.split("_"))
+
+
 _GROUPS: Final = (PlatformKeywords, CodeKeywords, CountKeywords, ModelKeywords, FaultKeywords)
 
 
@@ -80,14 +84,14 @@ class UsimLibrary:
         self._bench = Bench()
         groups = [group(self._bench) for group in _GROUPS]
         self._keywords: dict[str, Callable[..., object]] = {
-            name: getattr(group, name)
+            _keyword_name(name): getattr(group, name)
             for group in groups
             for name in dir(group)
             if not name.startswith("_")
         }
 
     def get_keyword_names(self) -> list[str]:
-        """What Robot asks for: the groups' public methods are the keywords."""
+        """What Robot asks for: the groups' public methods are the keywords, by their names."""
         return list(self._keywords)
 
     def __getattr__(self, name: str) -> Callable[..., object]:

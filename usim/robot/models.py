@@ -136,6 +136,8 @@ class ModelKeywords(KeywordGroup):
         loaded = self._read(model)
         stored = self._input(loaded, input)
         names = (backend, other_backend)
+        if backend == other_backend:
+            raise ArgumentError(f"both backends are {backend}; two different ones can be compared")
         first, second = (Session(platform, backend=name) for name in names)
         with first, second:
             both = (first.load_model(loaded), second.load_model(loaded))
