@@ -120,6 +120,9 @@ FAILURES = {
     "Ready\nTask Should Time Out    Call Now    scale    x    1    y    5": (
         "expected a task to time out, but Call Now went well"
     ),
+    "Ready\nUSART Should Contain    hello    usart=usart9": (
+        "DeviceError: no USART 'usart9' on stm32f746; there are usart1*"
+    ),
     "Ready\nRun Model    demo    input=demo:9_lorry.png": (
         "ArgumentError: no picture '9_lorry.png'; there are: 0_airplane.png, *"
     ),

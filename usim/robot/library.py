@@ -14,6 +14,7 @@ from usim.robot.counts import CountKeywords
 from usim.robot.faults import FaultKeywords
 from usim.robot.models import ModelKeywords
 from usim.robot.platforms import PlatformKeywords
+from usim.robot.usart import UsartKeywords
 from usim.robot.values import Shape, Size
 
 
@@ -24,11 +25,21 @@ def _version() -> str:
         return "(run from its source)"
 
 
+_SPELLED: Final = {"usart": "USART", "usarts": "USARTs"}
+
+
 def _keyword_name(method: str) -> str:
-    return " ".join("USART" if word == "usart" else word.title() for word in method.split("_"))
+    return " ".join(_SPELLED.get(word, word.title()) for word in method.split("_"))
 
 
-_GROUPS: Final = (PlatformKeywords, CodeKeywords, CountKeywords, ModelKeywords, FaultKeywords)
+_GROUPS: Final = (
+    PlatformKeywords,
+    CodeKeywords,
+    CountKeywords,
+    ModelKeywords,
+    FaultKeywords,
+    UsartKeywords,
+)
 
 
 class UsimLibrary:
