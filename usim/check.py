@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -78,13 +78,17 @@ class ModelCheck:
         """The inputs, as indices, for which the outputs differ."""
         return tuple(index for index, item in enumerate(self.inputs) if not item.agrees)
 
-    def require_agreement(self) -> None:
-        """DisagreementError, with the first difference, unless all outputs agree."""
+    def require_agreement(self, names: Sequence[str] = ()) -> None:
+        """DisagreementError, with the first difference, unless all outputs agree.
+
+        `names` call the inputs; without, they are numbered from 0.
+        """
         if not self.agrees:
             first = self.differing[0]
+            name = names[first] if first < len(names) else str(first)
             raise DisagreementError(
                 f"{self.targets[0]} and {self.targets[1]} differ in {len(self.differing)} of "
-                f"{len(self.inputs)} inputs; input {first}: {self.inputs[first]}",
+                f"{len(self.inputs)} inputs; input {name}: {self.inputs[first]}",
                 check=self,
             )
 

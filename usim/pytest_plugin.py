@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 if TYPE_CHECKING:
+    import pluggy
+
     from usim.session import Session
 
 _MARKER: Final = (
@@ -83,12 +85,12 @@ def usim_session(request: pytest.FixtureRequest) -> Iterator[Session]:
         session.close()
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(hookwrapper=True)  # and not wrapper=True, which pytest 7.0 does not know
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+) -> Generator[None, pluggy.Result[pytest.TestReport], None]:
     """Add what is known of the session to a failed test's report."""
-    report = yield
+    report = (yield).get_result()
     if call.when == "call":
         item.stash[_PASSED] = report.passed
     session = item.stash.get(_SESSION, None)
@@ -97,7 +99,6 @@ def pytest_runtest_makereport(
 
         error = call.excinfo.value if call.excinfo else None
         report.sections.append(("usim", describe_failure(session, error)))
-    return report
 
 
 def _options(node: pytest.Item) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import textwrap
 import tomllib
@@ -112,6 +113,13 @@ def test_several_backends_run_a_test_on_each_and_options_serve_those_without_mar
     result = run(tests, "-v", "--usim-backend", "qemu", "--usim-platform", "stm32f767")
     result.assert_outcomes(passed=3)
     result.stdout.fnmatch_lines(["*test_both[[]embedded]*", "*test_both[[]qemu]*"])
+
+
+@needs_qemu
+def test_the_test_in_the_documentation_passes(run):
+    page = (ROOT / "docs" / "testing.md").read_text("utf-8")
+    (example,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    run(example).assert_outcomes(passed=2)
 
 
 def test_a_failed_tests_report_explains_fault_registers_and_memory(run):

@@ -30,7 +30,8 @@ ${{KERNELS}}     {kernels}
 
 def run_robot(plan: str, folder: Path, setup: str = "No Operation") -> dict[str, result.TestCase]:
     """Run a suite of this text as a process; its tests by name."""
-    (folder / "plan.robot").write_text(HEAD.format(setup=setup, kernels=HERE / "kernels") + plan)
+    head = "" if "*** Settings ***" in plan else HEAD.format(setup=setup, kernels=HERE / "kernels")
+    (folder / "plan.robot").write_text(head + plan)
     output = folder / "output.xml"
     options = ["--output", str(output), "--log", "NONE", "--report", "NONE"]
     done = subprocess.run(
@@ -265,6 +266,15 @@ Output To A File And Back
     )
     assert [test.message for test in tests.values()] == ["", ""]
     assert np.load(tmp_path / "dog.npy").dtype == np.int8
+
+
+def test_the_plan_in_the_documentation_passes(tmp_path):
+    page = (HERE.parents[1] / "docs" / "testing.md").read_text("utf-8")
+    (plan,) = re.findall(r"^```robotframework\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "kernels").symlink_to(HERE / "kernels")
+    tests = run_robot(plan, tmp_path)
+    assert len(tests) == 3
+    assert [test.message for test in tests.values()] == ["", "", ""]
 
 
 def test_every_keyword_is_documented_and_its_types_are_known(tmp_path):

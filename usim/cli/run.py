@@ -159,13 +159,14 @@ def _show(result: RunResult, check: ModelCheck | None, json_file: Path | None) -
     console = make_console()
     print_run(console, result)
     data = result.as_json()
+    names = [answer.name for answer in result.answers]
     if check:
-        print_check(console, check, [answer.name for answer in result.answers])
+        print_check(console, check, names)
         data["check"] = check_json(check)
     if json_file:
         write_json(json_file, data)
     if check:
-        check.require_agreement()
+        check.require_agreement(names)
 
 
 def _classify(

@@ -45,7 +45,7 @@ def _differences(check: ModelCheck, rows: list[tuple[str, InputCheck]]) -> Table
     numeric = ("bytes", "differ", *check.targets)
     table = make_table(
         "First layer that differs",
-        *("input", "", "operator", "output", "bytes", "differ", "first at", *check.targets),
+        *("input", "layer", "operator", "output", "bytes", "differ", "first at", *check.targets),
         numeric=numeric,
     )
     for name, item in rows:
