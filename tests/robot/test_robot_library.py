@@ -18,6 +18,10 @@ from robot.api import ExecutionResult
 
 HERE = Path(__file__).resolve().parent
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(HERE.parents[1])}
+needs_qemu = pytest.mark.skipif(
+    shutil.which("qemu-system-arm") is None,
+    reason="backend qemu needs qemu-system-arm, which is not installed",
+)
 HEAD = """*** Settings ***
 Library        usim.robot.UsimLibrary
 Suite Setup    {setup}
@@ -213,10 +217,7 @@ Is Not Troubled By Them
 """  # noqa: E501 - a cell cannot be broken
 
 
-@pytest.mark.skipif(
-    shutil.which("qemu-system-arm") is None,
-    reason="backend qemu needs qemu-system-arm, which is not installed",
-)
+@needs_qemu
 def test_what_a_test_leaves_behind_is_closed_and_counts_as_its_own(tmp_path):
     tests = run_robot(ENDINGS, tmp_path, setup="Open Platform    stm32f746    alias=kept")
     left = "when the test ended: FaultError: task 0 (store): BusFault"
@@ -229,6 +230,25 @@ def test_what_a_test_leaves_behind_is_closed_and_counts_as_its_own(tmp_path):
     assert first == "on purpose"
     assert second.startswith(left)
     assert tests["Is Not Troubled By Them"].passed, tests["Is Not Troubled By Them"].message
+
+
+@pytest.mark.parametrize("backend", ["embedded", pytest.param("qemu", marks=needs_qemu)])
+def test_robots_own_timeout_stops_a_call_and_the_platform_is_used_on(backend, tmp_path):
+    plan = """
+*** Test Cases ***
+Spins
+    [Timeout]    1 second
+    Load Module    ${KERNELS}/misbehave.c
+    Call Now    spin
+
+Goes On
+    Empty Tensor    result    1    dtype=int32
+    Call    divide    5    result
+    Tensor Should Equal    result    20
+"""
+    tests = run_robot(plan, tmp_path, setup=f"Open Platform    stm32f746    backend={backend}")
+    assert tests["Spins"].message == "Test timeout 1 second exceeded."
+    assert tests["Goes On"].passed, tests["Goes On"].message
 
 
 def test_outputs_and_tensors_can_be_files_beside_the_plan(tmp_path):
