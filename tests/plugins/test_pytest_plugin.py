@@ -139,6 +139,17 @@ def test_a_failed_tests_report_explains_fault_registers_and_memory(run):
     ])  # fmt: skip
 
 
+def test_what_a_failing_test_left_queued_does_not_run(run):
+    result = run("""
+        def test_failing(usim_session):
+            usim_session.load_module(SOURCE)["store"](0x3000_0000)
+            raise ValueError("on purpose")
+    """)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*- usim -*", "0 tasks ran in 0 batches"])
+    result.stdout.no_fnmatch_line("*FaultError*")
+
+
 def test_what_a_passing_test_left_queued_still_counts(run):
     result = run("""
         def test_forgotten(usim_session):

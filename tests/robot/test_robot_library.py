@@ -232,6 +232,21 @@ def test_what_a_test_leaves_behind_is_closed_and_counts_as_its_own(tmp_path):
     assert tests["Is Not Troubled By Them"].passed, tests["Is Not Troubled By Them"].message
 
 
+def test_the_log_of_a_failed_keyword_has_registers_and_memory(tmp_path):
+    plan = """
+*** Test Cases ***
+Faults
+    Load Module    ${KERNELS}/misbehave.c
+    Call Now    store    0x30000000
+"""
+    tests = run_robot(plan, tmp_path, setup="Open Platform    stm32f746")
+    messages = [message.message for message in tests["Faults"].body[1].messages]
+    (told,) = (message for message in messages if "  pc 0x" in message)
+    assert told.startswith("stm32f746, backend embedded, counts cycles (modelled, full)")
+    assert "BusFault: store to where no memory can be written (0x3000_0000)" in told
+    assert "heap      0 bytes in use, peak 0 of 208,896" in told
+
+
 @pytest.mark.parametrize("backend", ["embedded", pytest.param("qemu", marks=needs_qemu)])
 def test_robots_own_timeout_stops_a_call_and_the_platform_is_used_on(backend, tmp_path):
     plan = """

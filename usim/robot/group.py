@@ -9,6 +9,7 @@ from robot.api import logger
 from robot.libraries.BuiltIn import BuiltIn
 
 from usim.errors import DeviceError
+from usim.report.failure import describe_failure
 from usim.robot.bench import Bench, Target
 
 
@@ -27,12 +28,16 @@ class KeywordGroup:
         return source if source.is_dir() else source.parent
 
     def _run(self, action: Callable[[], object]) -> None:
-        """Do what runs tasks; a device's error is kept for `Fault Should Be` and its kin."""
+        """Do what runs tasks; a device's error is explained in the log.
+
+        It is kept for `Fault Should Be` and its kin.
+        """
         target = self._target()
         try:
             action()
         except DeviceError as exc:
             target.last_error = exc
+            logger.info(describe_failure(target.session, exc))
             raise
 
     def _expect_error(self, keyword: tuple[object, ...], expected: str) -> DeviceError:
@@ -43,7 +48,6 @@ class KeywordGroup:
         status, value = BuiltIn().run_keyword_and_ignore_error(name, *arguments)
         error = target.last_error
         if error is not None:
-            logger.info(str(error))
             return error
         if status == "PASS":
             raise AssertionError(f"expected {expected}, but {name} went well")

@@ -58,7 +58,7 @@ class UsimLibrary:
     |     Empty Tensor    y    5
     |     Call    scale    x    0.5    y    5
     |     Tensor Should Equal    y    0 0.5 1 1.5 2
-    |     Cycles Should Be At Most    200
+    |     Cycles Should Be At Most    500
 
     = Platforms =
 
