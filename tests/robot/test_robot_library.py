@@ -60,7 +60,7 @@ FAILURES = {
     "Ready\nLoad Module    absent.c": "ArgumentError: cannot read *absent.c: No such file*",
     "Ready\nLoad Module    int32_t one(void) { return x; }": "CompileError: *module.c*",
     "Ready\nCall    scal    x": (
-        "ArgumentError: no function 'scal'; there are: store, divide, spin, scale"
+        "ArgumentError: no function 'scal'; there are: store, load, divide, spin, scale"
     ),
     "Ready\nCall    scale    z    1    y    5": (
         "ArgumentError: 'z' is neither a number nor a tensor (there are: x, y)"

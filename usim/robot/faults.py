@@ -25,12 +25,13 @@ class FaultKeywords(KeywordGroup):
     ) -> str:
         """Runs a keyword, or without one what is queued; fails unless it ends in this fault.
 
-        ``function`` is the C function that was called, ``address`` the access that faulted
-        (where the platform tells), ``cause`` a part of the explanation. Returns the explanation,
-        which names the line of C. The platform can be used on afterwards.
+        ``function`` is the C function that was called, ``cause`` a part of the explanation, and
+        ``address`` that of the access that faulted: every platform tells it of a load, and of a
+        store the embedded backend does, where a chip's write buffer loses it. Returns the
+        explanation, which names the line of C. The platform can be used on afterwards.
 
-        | Call    store    0x30000000
-        | Fault Should Be    BusFault    function=store    address=0x30000000
+        | Call    load    0x30000000    value
+        | Fault Should Be    BusFault    function=load    address=0x30000000
         | Fault Should Be    UsageFault    Call Now    divide    1    0    cause=division by zero
         """
         wanted = f"a {kind}{f' in {function}' if function else ''}"
