@@ -134,8 +134,7 @@ def test_a_store_of_another_size_than_the_parallelism_is_refused(chip, paralleli
             chip.device.bus_write(address, b"\0" * size)
             assert chip[SR] == 0
             continue
-        with pytest.raises(AccessError, match=f"takes no store of {size} bytes"):
-            chip.device.bus_write(address, b"\0" * size)
+        chip.device.bus_write(address, b"\0" * size)
         assert chip[SR] == PGPERR
         assert set(chip.device.read(address, size)) == {0xFF}
         chip[SR] = PGPERR
@@ -146,7 +145,7 @@ def test_a_store_of_another_size_than_the_parallelism_is_refused(chip, paralleli
 def test_a_store_without_programming_enabled_is_refused(chip, control):
     chip.unlock_flash()
     chip[CR] = control
-    with pytest.raises(AccessError, match="unlock FLASH_CR, set PG"):
+    with pytest.raises(AccessError, match="unlock FLASH_CR and set PG"):
         chip[BASE] = 0
     assert chip[SR] == ERSERR
     assert chip[BASE] == 0xFFFF_FFFF
@@ -182,8 +181,7 @@ def test_a_write_protected_sector_is_neither_erased_nor_programmed(chip):
     assert chip[SR] == WRPERR
     chip[SR] = WRPERR
     chip[CR] = PG | X32
-    with pytest.raises(AccessError):
-        chip[BASE + 256 * KIB] = 0
+    chip[BASE + 256 * KIB + 4] = 0
     assert chip[SR] == WRPERR
     chip[CR] = MER | STRT
     assert erased_ranges(chip) == []

@@ -52,8 +52,9 @@ class ChipBus:
     def store_to_flash(self, address: int, data: bytes) -> bool:
         """A store where memory can't be written; whether the flash interface took it.
 
-        It comes over the AXI bus: over the ITCM bus the flash is read only. What is not taken
-        faults, so that a stray store is noticed, and leaves its reason in FLASH_SR.
+        It comes over the AXI bus: over the ITCM bus the flash is read only. A stray store is not
+        taken and faults; one that is wrong while programming is set up leaves its reason in
+        FLASH_SR alone, as a programming routine expects.
         """
         flash, region = self._chip.flash, self._platform.region_at(address)
         if flash is None or region is None or region.kind != "flash" or region.alias_of:
@@ -98,8 +99,8 @@ class ChipBus:
         for at, width in _accesses(address, len(data)):
             if not self.store_to_flash(at, data[at - address : at - address + width]):
                 raise AccessError(
-                    f"the flash at {format_address(at)} takes no store of {width} bytes: unlock "
-                    "FLASH_CR, set PG, and PSIZE to that width (FLASH_SR says what is wrong)",
+                    f"the flash at {format_address(at)} takes no store: unlock FLASH_CR and set "
+                    "PG first, or have a flash driver do it",
                     address=at,
                     size_bytes=width,
                 )

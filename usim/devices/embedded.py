@@ -157,7 +157,7 @@ class EmbeddedDevice(Device):
         """Write as a debug port does; registers in accesses of 1, 2 or 4 bytes, each made once.
 
         Flash is programmed as by the core's own stores, in the width of FLASH_CR.PSIZE. AccessError
-        where nothing answers, and where the flash interface takes no store.
+        where nothing answers, and for flash while programming is not set up.
         """
         self._core()
         self._bus.write(address, data)

@@ -169,14 +169,15 @@ class FlashInterface(RegisterBlock):
             self._writers[offset](value)
 
     def program(self, offset: int, data: bytes) -> bool:
-        """A store to the flash; False if it was refused, the reason being in SR.
+        """A store to the flash; False if the interface is not set up to program (ERSERR).
 
-        Programming clears bits; only an erase sets them ("Flash programming sequences").
+        Programming clears bits; only an erase sets them ("Flash programming sequences"). A store
+        that is wrong in itself changes nothing, and SR says why.
         """
         problem = self._refusal(offset, len(data))
         if problem:
             self._values[SR] |= problem
-            return False
+            return problem != ERSERR
         before = self._array.read(offset, len(data))
         self._array.write(offset, bytes(old & new for old, new in zip(before, data, strict=True)))
         self._end_operation()
