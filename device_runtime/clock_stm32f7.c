@@ -73,7 +73,7 @@ static uint32_t fall_back_to_hsi(void) {
     if (wait_for(&RCC_CR, RCC_CR_HSIRDY, RCC_CR_HSIRDY) == 0U) {
         return USIM_CLOCK_HSI;
     }
-    RCC_CFGR &= ~(RCC_CFGR_SW | PRESCALER_BITS);
+    RCC_CFGR &= ~RCC_CFGR_SW;
     if (wait_for(&RCC_CFGR, RCC_CFGR_SWS, 0U) == 0U) {
         return USIM_CLOCK_HSI;
     }
@@ -139,6 +139,7 @@ static uint32_t set_up(void) {
 }
 
 void usim_clock_set_up(void) {
+    usim_clock.failure = USIM_CLOCK_FAULT; /* until it is known better */
     RCC_APB1ENR |= RCC_APB1ENR_PWREN;
     (void)RCC_APB1ENR; /* the clock is there two cycles later (5.2, "Peripheral clock enable") */
     usim_clock.failure = is_set_up() != 0U ? (uint32_t)USIM_CLOCK_READY : set_up();

@@ -91,6 +91,7 @@ enum usim_clock_failure {
     USIM_CLOCK_PLL = 5,
     USIM_CLOCK_VOLTAGE = 6,
     USIM_CLOCK_SWITCH = 7,
+    USIM_CLOCK_FAULT = 8,
 };
 
 /* How the clock's set-up ended, and the registers as they read afterwards. */

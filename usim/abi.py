@@ -183,6 +183,7 @@ class ClockFailure(IntEnum):
     PLL = 5
     VOLTAGE = 6
     SWITCH = 7
+    FAULT = 8
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ _FAILURES: Final = {
     ClockFailure.PLL: "the PLL did not lock",
     ClockFailure.VOLTAGE: "the regulator did not reach voltage scale 1",
     ClockFailure.SWITCH: "the core did not switch to the PLL",
+    ClockFailure.FAULT: "an access to RCC, PWR or FLASH faulted",
 }
 _PLLSRC_HSE: Final = 1 << 22
 # HPRE (4 bits) and PPRE (3 bits) divide where their highest bit is set.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -126,6 +127,15 @@ def test_a_step_that_never_ends_is_one_clear_error(boards, monkeypatch, defect, 
     )
     with pytest.raises(DeviceError, match="not open"):
         boards[0].read_register("pc")
+
+
+def test_a_chip_without_such_registers_is_one_clear_error(boards, tmp_path: Path):
+    chip = load_platform("stm32f746").folder
+    folder = Path(shutil.copytree(chip, tmp_path / "other"))
+    repl = (chip / "stm32f746.repl").read_text()
+    (folder / "other.repl").write_text(repl[: repl.index("// Clocks, supply")])
+    with pytest.raises(DeviceError, match="an access to RCC, PWR or FLASH faulted"):
+        usim.Session(folder).open()
 
 
 def test_a_board_whose_clock_nobody_sets_up_has_none_that_is_known(boards, tmp_path: Path):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from usim import abi
-from usim.abi import ArgumentWords, TaskRecord, TaskState
+from usim.abi import ArgumentWords, ClockFailure, TaskRecord, TaskState
 from usim.image import read_object
 from usim.platforms import load_platform
 from usim.resources import data_folder
@@ -54,7 +54,9 @@ def test_sizes_are_the_compilers():
         fault="sizeof(usim_fault_t)",
         tensor="sizeof(DLTensor)",
         config="sizeof(usim_config_t)",
+        clock="sizeof(usim_clock_t)",
     ) == {
+        "clock": abi.CLOCK_BYTES,
         "task": abi.TASK_BYTES,
         "batch": abi.BATCH_BYTES,
         "fault": abi.FAULT_BYTES,
@@ -76,6 +78,20 @@ def test_constants_are_the_compilers():
         "pools": abi.MAX_POOLS,
     }
     assert abi.GUARD_WORDS[:4] * 2 == abi.GUARD_WORDS
+
+
+def test_the_clocks_record_is_read_as_the_compiler_lays_it_out():
+    at = offsets("usim_clock_t", ["failure", "cfgr", "pllcfgr", "flash_acr"])
+    names = [failure.name for failure in ClockFailure]
+    in_c = target_constants(**{f"is_{name}": f"USIM_CLOCK_{name}" for name in names})
+    assert in_c == {f"is_{failure.name}": failure.value for failure in ClockFailure}
+    data = bytearray(abi.CLOCK_BYTES)
+    values = {"failure": ClockFailure.PLL, "cfgr": 0x940A, "pllcfgr": 2, "flash_acr": 3}
+    for field, value in values.items():
+        data[at[field] : at[field] + 4] = value.to_bytes(4, "little")
+    assert abi.unpack_clock(bytes(data)) == abi.ClockRecord(ClockFailure.PLL, 0x940A, 2, 3)
+    data[at["failure"] + 3] = 0xFF
+    assert abi.unpack_clock(bytes(data)) is None
 
 
 @pytest.mark.parametrize("state", TaskState)
