@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 import click
@@ -17,6 +15,7 @@ from usim.formatting import format_address, format_bytes
 from usim.models import Model, image_input, load_image
 from usim.platforms import load_platform
 from usim.report.console import make_console, make_table
+from usim.report.whole_file import write_whole
 from usim.toolchain import TOOLCHAINS
 
 _EXAMPLES = """\b
@@ -114,21 +113,6 @@ def _read_array(file: Path) -> npt.NDArray[np.generic]:
     if not isinstance(array, np.ndarray):
         raise ArgumentError(f"{file} holds several arrays; one .npy array is wanted")
     return array
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all; OSError."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(name).chmod(0o777 & ~umask)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _print(firmware: Firmware, output: Path) -> None:

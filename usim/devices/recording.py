@@ -12,7 +12,7 @@ from usim.platforms import Platform
 class RecordingDevice(Device):
     """Memory of a platform that can be written and read back; what was not written reads as zero.
 
-    `can_count` and `has_caches` are what the program will find where it runs later.
+    `has_caches`: whether code will run behind caches where it runs later.
     """
 
     def __init__(self, platform: Platform, *, has_caches: bool = False) -> None:
@@ -95,6 +95,7 @@ class RecordingDevice(Device):
         del address, timeout_s
         args = self.platform.section("args")
         raise MemoryFullError(
-            f"the calls do not fit section args ({args.extents[0].size_bytes:,} bytes) as one batch",
+            f"section args ({args.extents[0].size_bytes:,} bytes) is too small for all calls "
+            "in one batch",
             section="args",
         )
