@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import pytest
+import renode_stand_in
 
 import usim
 from usim.devices import BACKENDS, Device, make_device
@@ -18,6 +19,11 @@ from usim.platforms import Platform, load_platform
 _NEEDS = {"embedded": "unicorn"}
 _NEEDS_COMMAND = {"qemu": "qemu-system-arm"}
 
+# Every backend; the name of the Renode tests says whether it is Renode that they run on.
+EVERY_BACKEND = [
+    pytest.param(name, id=renode_stand_in.RENODE if name == "renode" else name) for name in BACKENDS
+]
+
 
 def _require(backend: str) -> None:
     package = _NEEDS.get(backend)
@@ -26,10 +32,12 @@ def _require(backend: str) -> None:
     command = _NEEDS_COMMAND.get(backend)
     if command and shutil.which(command) is None:
         pytest.skip(f"backend {backend} needs {command}, which is not installed")
+    if backend == "renode":
+        renode_stand_in.install()
     import_module(BACKENDS[backend].partition(":")[0])
 
 
-@pytest.fixture(params=list(BACKENDS))
+@pytest.fixture(params=EVERY_BACKEND)
 def backend(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     _require(name)
