@@ -34,8 +34,8 @@ NOWHERE = 0x3000_0000
 
 @pytest.fixture(autouse=True)
 def takes_faults(device):
-    if not device.capabilities.takes_bus_faults:
-        pytest.skip("this backend takes no bus faults")
+    if not device.capabilities.architectural_faults:
+        pytest.skip("this backend's faults are not those of the architecture")
 
 
 def at(address: int) -> str:

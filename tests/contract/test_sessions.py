@@ -135,8 +135,8 @@ def test_the_task_that_fails_is_named_and_later_ones_do_not_run(session, module)
     ids=["load from nowhere", "division by zero", "stack overflow"],
 )
 def test_a_fault_is_named_with_its_function_and_the_session_goes_on(call, kind, session, module):
-    if not session.capabilities.takes_bus_faults:
-        pytest.skip("this backend takes no bus faults")
+    if not session.capabilities.architectural_faults:
+        pytest.skip("this backend's faults are not those of the architecture")
     out = session.empty(1, np.int32)
     with pytest.raises(FaultError, match=kind):
         call(module, out).wait()

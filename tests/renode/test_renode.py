@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from click.testing import CliRunner
 
 import usim
 from usim.cli import usim as command
-from usim.devices import make_device
+from usim.devices import make_device, renode_host, renode_machine
 from usim.devices.renode_host import find_host
 from usim.errors import DeviceError, LockupError
 from usim.platforms import load_platform
@@ -57,6 +58,32 @@ def test_a_breakpoint_instruction_is_a_lockup_and_the_device_can_be_opened_again
     device.write_register("pc", PROGRAM)
     device.run_until(PROGRAM + 2, 60.0)
     assert device.read_register("r0") == 7
+
+
+def test_a_renode_that_hangs_for_good_asks_for_a_new_process(device, monkeypatch):
+    if renode_stand_in.RENODE == "renode":
+        pytest.skip("Renode comes back when its machine is removed")
+    released = []
+    stuck = threading.Event()
+    monkeypatch.setattr(renode_machine, "_FAREWELL_S", 0.2)
+    monkeypatch.setattr(stuck, "set", lambda: released.append(True))
+    host = find_host()
+    (name,) = host.emulation.internal._machines
+    host.emulation.internal._machines[name].internal._cpu._removed = stuck
+    device.write(PROGRAM, halfwords(0xBE00))
+    device.write_register("pc", PROGRAM)
+    try:
+        with pytest.raises(LockupError, match="locked up"):
+            device.run_until(PROGRAM + 8, 60.0)
+        assert released
+        with pytest.raises(DeviceError, match=r"hangs in this process.*start a new process"):
+            device.open()
+    finally:
+        monkeypatch.undo()
+        stuck.set()
+        for worker in renode_host._hanging:
+            worker.join(60)
+        renode_host._hanging.clear()
 
 
 def test_control_written_by_the_host_selects_the_stack_pointer(device):
@@ -156,6 +183,14 @@ def test_what_is_missing_is_said_in_one_line_with_all_variables(package, message
     assert message in done.stderr
     for variable in ("PYRENODE_PKG", "PYRENODE_BUILD_DIR", "PYRENODE_BIN", "PYRENODE_RUNTIME"):
         assert variable in done.stderr
+
+
+def test_a_renode_without_a_name_that_usim_calls_is_told_of(device, monkeypatch):
+    if renode_stand_in.RENODE == "renode":
+        pytest.skip("Renode has the name")
+    monkeypatch.delattr(renode_stand_in.CortexM, "SetRegister")
+    with pytest.raises(DeviceError, match=r"set register r0 .*SetRegister.*Renode 1\.16\.1 can"):
+        device.write_register("r0", 1)
 
 
 def test_a_platform_that_renode_refuses_is_named(tmp_path):

@@ -43,7 +43,7 @@ class RenodeDevice(Device):
             all_gaps_fault=False,
             survives_lockup=False,
             tells_breakpoints=False,
-            takes_bus_faults=False,
+            architectural_faults=False,
             exact_counter=False,
         )
 

@@ -18,6 +18,7 @@ from typing import Any, Final
 from usim.errors import DeviceError
 
 PACKAGE: Final = "pyrenode3"
+WRITTEN_FOR: Final = "Renode 1.16.1"
 VARIABLES: Final = ("PYRENODE_PKG", "PYRENODE_BUILD_DIR", "PYRENODE_BIN", "PYRENODE_RUNTIME")
 GET_PACKAGE: Final = 'python -m pip install "pyrenode3 @ git+https://github.com/antmicro/pyrenode3"'
 GET_RENODE: Final = (
@@ -58,6 +59,11 @@ class RenodeHost:
         except (self.error, OSError) as exc:  # OSError: pyrenode3's own, for a file
             lines = str(exc).strip().splitlines() or [type(exc).__name__]
             raise DeviceError(f"Renode cannot {what}: {lines[0].strip()}") from exc
+        except (AttributeError, TypeError) as exc:  # a name or an overload that it has not
+            raise DeviceError(
+                f"this version of Renode cannot {what} as usim asks it to ({exc}); "
+                f"{WRITTEN_FOR} can"
+            ) from exc
 
     def configure(self) -> None:
         """Let virtual time run as fast as it can, in steps of 1 ms; for all machines there are."""
