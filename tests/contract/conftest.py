@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import renode_stand_in
+from every_backend import EVERY_BACKEND
 
 import usim
 from usim.devices import BACKENDS, Device, make_device
@@ -18,11 +19,6 @@ from usim.platforms import Platform, load_platform
 # What a backend needs that pip may not have brought.
 _NEEDS = {"embedded": "unicorn"}
 _NEEDS_COMMAND = {"qemu": "qemu-system-arm"}
-
-# Every backend; the name of the Renode tests says whether it is Renode that they run on.
-EVERY_BACKEND = [
-    pytest.param(name, id=renode_stand_in.RENODE if name == "renode" else name) for name in BACKENDS
-]
 
 
 def _require(backend: str) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from conftest import EVERY_BACKEND, open_session
+from conftest import open_session
+from every_backend import EVERY_BACKEND
 from tflite_micro import runtime
 
 import usim
