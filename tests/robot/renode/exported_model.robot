@@ -3,6 +3,7 @@ Documentation       A model exported by usim in plain Renode, without usim: for 
 ...                 renode-test --variable IMAGE:/path/firmware.elf --variable ANSWER:0x80,0x7F,...
 ...                 exported_model.robot
 Resource            ${RENODEKEYWORDS}
+Test Tags           renode
 
 *** Variables ***
 ${SCRIPT}           ${CURDIR}/../../../platforms/stm32f746/stm32f746.resc
