@@ -56,7 +56,7 @@ def export(*arguments: str | Path):
     return CliRunner().invoke(command, ["export", *map(str, arguments)])
 
 
-def answer_of(program: Program, platform: str) -> bytes:
+def answer_of(program: Program, platform: str | Path) -> bytes:
     """Boot the program on the embedded device as a chip would, and read usim_output."""
     device = EmbeddedDevice(load_platform(platform))
     check_placement(program, device.platform)
@@ -140,6 +140,25 @@ def test_vectors_point_at_the_start_and_at_the_end_of_the_stack(picture):
     assert words[0] == firmware.platform.section("stack").end
     assert words[1] == firmware.start | 1
     assert all(word & 1 for word in words[1:])
+
+
+def test_without_code_at_address_0_the_vector_table_stands_among_the_code(tmp_path, picture):
+    """Where VTOR can point: at a multiple of 128 (DDI 0403E, B3.2.5)."""
+    folder = tmp_path / "no_itcm"
+    folder.mkdir()
+    (folder / "platform.yaml").write_text(
+        "extends: stm32f746\ntitle: code in SRAM1\n"
+        "sections:\n  text:\n    - {region: sram1, size: 64 KiB}\n"
+    )
+    chip = load_platform(folder)
+    firmware = build_firmware(chip, Model.load(demo.MODEL), [picture])
+    assert chip.section("text").base <= firmware.vector_table < chip.section("text").end
+    assert firmware.vector_table % 128 == 0
+    with usim.Session(chip, timing="count") as session:
+        expected = session.load_model(demo.MODEL)(picture)
+    file = tmp_path / "firmware.elf"
+    file.write_bytes(firmware.elf)
+    assert answer_of(read_program(file), folder) == expected.tobytes()
 
 
 @pytest.fixture(scope="module")
