@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -84,6 +85,26 @@ def test_a_renode_that_hangs_for_good_asks_for_a_new_process(device, monkeypatch
         for worker in renode_host._hanging:
             worker.join(60)
         renode_host._hanging.clear()
+
+
+def test_ctrl_c_ends_a_run_and_the_device_goes_on(device, monkeypatch):
+    if renode_stand_in.RENODE == "renode":
+        pytest.skip("Renode's RunFor cannot be replaced")
+    run_for = renode_stand_in.ClrEmulation.RunFor
+
+    def run_and_interrupt(emulation, interval):
+        os.kill(os.getpid(), signal.SIGINT)
+        run_for(emulation, interval)
+
+    device.write(PROGRAM, halfwords(0x2007, 0xE7FE))  # movs r0, #7; b .
+    device.write_register("pc", PROGRAM)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(renode_stand_in.ClrEmulation, "RunFor", run_and_interrupt)
+        device.run_until(PROGRAM + 8, 60.0)
+    device.write_register("r0", 0)
+    device.write_register("pc", PROGRAM)
+    device.run_until(PROGRAM + 2, 60.0)
+    assert device.read_register("r0") == 7
 
 
 def test_control_written_by_the_host_selects_the_stack_pointer(device):

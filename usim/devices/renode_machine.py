@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from usim.devices.renode_host import RenodeHost, give_up
+from usim.devices.renode_run import WatchedRun
 from usim.errors import LockupError
 from usim.formatting import format_address
 
@@ -198,43 +199,32 @@ class RenodeMachine:
             return bool(self._cpu.IsHalted)
 
     def _advance(self, virtual_s: float) -> None:
-        """RunFor, watched: it does not return after an abort, nor could Ctrl-C end it."""
-        failures: list[BaseException] = []
-
-        def run() -> None:
-            try:
-                self._host.run_for(virtual_s)
-            except BaseException as exc:  # noqa: BLE001 - handed on to whoever waits
-                failures.append(exc)
-
-        worker = threading.Thread(target=run, name="renode", daemon=True)
-        worker.start()
+        """Let virtual time pass, and look now and then whether it still does."""
+        run = WatchedRun(self._host, virtual_s)
         patience = time.monotonic() + _PATIENCE_S
         try:
-            while worker.is_alive():
-                worker.join(_LOOK_EVERY_S)
-                if worker.is_alive() and self._is_lost(patience):
-                    self._abandon(worker)
+            run.start()
+            while not run.wait(_LOOK_EVERY_S):
+                if self._is_lost(patience):
+                    self._abandon(run)
         except KeyboardInterrupt:
             # It ends by itself. To halt the core from here could wait for its thread, and that for
             # Python's lock, which is held while a property is set.
-            worker.join(_PATIENCE_S)
+            run.cancel(_PATIENCE_S)
             raise
-        if failures:
-            raise failures[0]
 
     def _is_lost(self, patience: float) -> bool:
         return self._cpu.EmulationState == self._host.aborted or time.monotonic() > patience
 
-    def _abandon(self, worker: threading.Thread) -> None:
+    def _abandon(self, run: WatchedRun) -> None:
         """Remove the machine, so that RunFor may return, and say what happened."""
         pc = self._get(_REGISTERS["pc"])
         remover = threading.Thread(target=self.dispose, name="renode removal", daemon=True)
         remover.start()
         remover.join(_FAREWELL_S)
-        worker.join(_FAREWELL_S)
-        if worker.is_alive() or remover.is_alive():
-            give_up(worker)
+        run.thread.join(_FAREWELL_S)
+        if run.thread.is_alive() or remover.is_alive():
+            give_up(run.thread)
         raise LockupError(
             f"locked up at {format_address(pc)}: Renode aborted the core, as for a `bkpt` or an "
             "exception without a vector, and its memory is lost; open the device again",
