@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from conftest import open_session
-from every_backend import EVERY_BACKEND
+from every_backend import EVERY_BACKEND, open_session
 from tflite_micro import runtime
 
 import usim
