@@ -129,10 +129,27 @@ class CompiledModel:
 
     def profile(self, *inputs: npt.ArrayLike) -> ModelProfile:
         """Run one inference; returns outputs and each operator's count."""
-        self._write_inputs(inputs)
-        calls = self._queue()
+        calls = self.queue(*inputs)
         outputs = tuple(tensor.numpy() for tensor in self._outputs)
         return ModelProfile(outputs, tuple(self._layers(calls)))
+
+    def queue(self, *inputs: npt.ArrayLike) -> list[Call]:
+        """Write the inputs and queue one inference, a call a layer; nothing runs yet."""
+        self._write_inputs(inputs)
+        return [
+            self.module[call.function](*operands)
+            for call, operands in zip(self.model.lowered.calls, self._arguments, strict=True)
+        ]
+
+    @property
+    def input_tensors(self) -> tuple[Tensor, ...]:
+        """The inputs' memory on the device, in the model's order."""
+        return tuple(self._inputs)
+
+    @property
+    def output_tensors(self) -> tuple[Tensor, ...]:
+        """The outputs' memory on the device, in the model's order."""
+        return tuple(self._outputs)
 
     def trace(self, *inputs: npt.ArrayLike) -> Iterator[tuple[LayerCall, npt.NDArray[Any]]]:
         """Run one inference a layer at a time; yields each layer and what it put out.
@@ -160,12 +177,6 @@ class CompiledModel:
         if quantise:
             return self.model.quantize_input(array, index)
         return self.model.raw_input(array, index)
-
-    def _queue(self) -> list[Call]:
-        return [
-            self.module[call.function](*operands)
-            for call, operands in zip(self.model.lowered.calls, self._arguments, strict=True)
-        ]
 
     def _layers(self, calls: list[Call]) -> list[LayerProfile]:
         return [

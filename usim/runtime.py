@@ -23,6 +23,9 @@ _SOURCES: Final[tuple[str, ...]] = ("start.c", "tasks.c", "workspace.c", "faults
 _FLAGS: Final = ("-Wall", "-Wextra", "-Wconversion", "-Werror")
 # Of the stack section; handlers run on the main stack, tasks on the process stack below it.
 HANDLER_STACK_BYTES: Final = 512
+# Initial stack pointer, reset, and the exceptions up to UsageFault; no more than the null guard.
+VECTOR_TABLE_BYTES: Final = len(abi.NULL_GUARD)
+_VECTORS_ALIGNMENT: Final = 128  # of VTOR (DDI 0403E, B3.2.5)
 _PREFIX: Final = "usim_runtime_"
 _HELPERS: Final = ("workspace_alloc", "workspace_free", "set_last_error", "cycles")
 
@@ -69,6 +72,11 @@ class CodeLoader:
             text.free(block)
         return block.address == 0
 
+    def reserve_vectors(self, size_bytes: int) -> int:
+        """Room among the code for a vector table; its address."""
+        block = self._allocators[SectionKind.TEXT].allocate(size_bytes, _VECTORS_ALIGNMENT)
+        return block.address
+
     def remove(self, image: LoadedImage) -> None:
         """Give an image's memory back."""
         self._symbols.remove(image)
@@ -81,6 +89,7 @@ class DeviceRuntime:
 
     def __init__(self, device: Device, toolchain: Toolchain, loader: CodeLoader) -> None:
         self._device = device
+        self._loader = loader
         folder = data_folder("device_runtime")
         setup = device.platform.clock_setup
         self._sets_up_clock = device.capabilities.needs_clock_setup and setup is not None
@@ -121,6 +130,21 @@ class DeviceRuntime:
         """The tasks' stack as (lowest address, top)."""
         stack = self._device.platform.section("stack")
         return stack.base, stack.end - HANDLER_STACK_BYTES
+
+    def write_vectors(self) -> int:
+        """Write a vector table, so that a reset starts the batch that is there; its address.
+
+        Where memory begins at address 0 it takes the place of the null guard, for a core without a
+        VTOR set looks there (DDI 0403E, B3.2.5).
+        """
+        table = 0 if self._has_null_guard else self._loader.reserve_vectors(VECTOR_TABLE_BYTES)
+        self._has_null_guard = False
+        self._configure()
+        fault_entry = self._address("usim_fault_entry")
+        words = [self._device.platform.section("stack").end, self.start | 1]
+        words += [fault_entry | 1] * (VECTOR_TABLE_BYTES // 4 - len(words))
+        self._device.write(table, b"".join(word.to_bytes(4, "little") for word in words))
+        return table
 
     def _configure(self) -> None:
         platform = self._device.platform

@@ -15,7 +15,7 @@ from usim import abi
 from usim.calls import BoundCall
 from usim.compiled_model import CompiledModel
 from usim.debug_info import read_signatures
-from usim.devices import Capabilities, Timing, make_device
+from usim.devices import Capabilities, Device, Timing, make_device
 from usim.errors import ArgumentError, DeviceError
 from usim.image import read_object
 from usim.loader import LoadedImage
@@ -46,6 +46,16 @@ class Statistics:
 
 
 @dataclass(frozen=True, slots=True)
+class Staged:
+    """A batch in memory that a reset of the core would run: where it starts and where it ends."""
+
+    vector_table: int
+    start: int
+    done: int
+    tasks: int
+
+
+@dataclass(frozen=True, slots=True)
 class SectionUse:
     """How full a section is, in bytes. For stack and workspace only the peak is known."""
 
@@ -69,7 +79,7 @@ class Session:
     model as if every access hit, "full" cycles with caches and memories; a board measures.
     Calls are queued and run as one batch when a result is read, on sync(), when the queue
     (`queue_length`) or the args section is full, and at exit; `strict` runs each at once.
-    `timeout_s` limits one batch, in seconds of host time.
+    `timeout_s` limits one batch, in seconds of host time. `device` takes the place of `backend`'s.
     """
 
     def __init__(  # noqa: PLR0913 - options, given by name
@@ -82,6 +92,7 @@ class Session:
         strict: bool = False,
         queue_length: int = 32,
         timeout_s: float = 30.0,
+        device: Device | None = None,
     ) -> None:
         if queue_length < 1 or timeout_s <= 0:
             raise ArgumentError(
@@ -101,7 +112,7 @@ class Session:
         self.strict = strict
         self._queue_length = 1 if strict else queue_length
         self._timeout_s = timeout_s
-        self._device = make_device(backend, self.platform, timing)
+        self._device = device or make_device(backend, self.platform, timing)
         self._open = self._closed = False
 
     # Life cycle.
@@ -228,6 +239,15 @@ class Session:
         """Run what is queued. TaskError, FaultError or DeviceTimeoutError for what fails."""
         self._require_open()
         self._queue.flush()
+
+    def stage(self) -> Staged:
+        """Write what is queued and a vector table, so that a reset of the core runs the batch.
+
+        Nothing runs here, and the queued calls are lost.
+        """
+        self._require_open()
+        tasks = self._queue.stage()
+        return Staged(self._runtime.write_vectors(), self._runtime.start, self._runtime.done, tasks)
 
     # Data.
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from usim.debug_info import read_lines
 from usim.formatting import format_address
+from usim.image import read_object
 from usim.loader import LoadedImage, PlacedSymbol
 
 
@@ -30,6 +31,25 @@ class SymbolTable:
     def remove(self, image: LoadedImage) -> None:
         """Leave an image out again."""
         self._entries = [entry for entry in self._entries if entry.image is not image]
+
+    def placed(self) -> Iterator[PlacedSymbol]:
+        """Every function and object that is loaded."""
+        for entry in self._entries:
+            yield from entry.image.symbols
+
+    def marks(self) -> Iterator[tuple[str, int]]:
+        """("$t", address) where Thumb code begins, ("$d", address) where data in code does."""
+        for entry in self._entries:
+            for number, elf in enumerate(entry.objects):
+                for symbol in read_object(elf).symbols:
+                    start = entry.image.section_addresses.get((number, symbol.section or -1))
+                    if symbol.name[:2] in {"$t", "$d"} and start is not None:
+                        yield symbol.name[:2], start + symbol.value
+
+    def objects(self) -> Iterator[bytes]:
+        """The ELF objects that everything was made of."""
+        for entry in self._entries:
+            yield from entry.objects
 
     def function_at(self, address: int) -> PlacedSymbol | None:
         """The function whose code holds `address`."""

@@ -228,6 +228,16 @@ class TaskQueue:
                 if not call.is_settled:
                     call.lose("its batch ended before it")
 
+    def stage(self) -> int:
+        """Write what is queued, to be run by whoever starts the core; the calls are lost here.
+
+        Returns how many calls that are.
+        """
+        self._device.write(self._base, self._batch.pack())
+        count = len(self._pending)
+        self.discard("the batch was written to be run without this session")
+        return count
+
     def _run(self, calls: list[Call], batch: _Batch) -> None:
         device = self._device
         self._out_of_order = True  # until the batch has come back

@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
-from importlib import import_module
-from importlib.util import find_spec
-from typing import Any
 
 import pytest
+from every_backend import EVERY_BACKEND, require
 
-import usim
-from usim.devices import BACKENDS, Device, make_device
+from usim.devices import Device, make_device
 from usim.platforms import Platform, load_platform
 
-# What a backend needs that pip may not have brought.
-_NEEDS = {"embedded": "unicorn"}
-_NEEDS_COMMAND = {"qemu": "qemu-system-arm"}
 
-
-def _require(backend: str) -> None:
-    package = _NEEDS.get(backend)
-    if package and find_spec(package) is None:
-        pytest.skip(f"backend {backend} needs the package {package}, which is not installed")
-    command = _NEEDS_COMMAND.get(backend)
-    if command and shutil.which(command) is None:
-        pytest.skip(f"backend {backend} needs {command}, which is not installed")
-    import_module(BACKENDS[backend].partition(":")[0])
-
-
-@pytest.fixture(params=list(BACKENDS))
+@pytest.fixture(params=EVERY_BACKEND)
 def backend(request: pytest.FixtureRequest) -> str:
     name: str = request.param
-    _require(name)
+    require(name)
     return name
 
 
@@ -48,9 +30,3 @@ def device(backend: str, platform: Platform) -> Iterator[Device]:
     opened.open()
     yield opened
     opened.close()
-
-
-def open_session(backend: str, **options: Any) -> usim.Session:
-    """A session, not open yet, on a backend; skips where that is not installed."""
-    _require(backend)
-    return usim.Session("stm32f746", backend=backend, **options)

@@ -32,6 +32,12 @@ FORCED, DEBUGEVT = 1 << 30, 1 << 31
 NOWHERE = 0x3000_0000
 
 
+@pytest.fixture(autouse=True)
+def takes_faults(device):
+    if not device.capabilities.architectural_faults:
+        pytest.skip("this backend's faults are not those of the architecture")
+
+
 def at(address: int) -> str:
     return constant("r0", address)
 

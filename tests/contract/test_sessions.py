@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from conftest import open_session
+from every_backend import EVERY_BACKEND, open_session
 from tflite_micro import runtime
 
 import usim
 from usim import demo
-from usim.devices import BACKENDS
 from usim.errors import DeviceTimeoutError, FaultError, TaskError
 
 SOURCE = """
@@ -49,7 +49,7 @@ int32_t deep(int32_t n) {
 """
 
 
-@pytest.fixture(scope="module", params=list(BACKENDS))
+@pytest.fixture(scope="module", params=EVERY_BACKEND)
 def session(request: pytest.FixtureRequest) -> Iterator[usim.Session]:
     with open_session(request.param, timing="count", timeout_s=60) as opened:
         yield opened
@@ -102,7 +102,7 @@ def test_counts_are_positive_repeatable_and_name_their_unit(session, module):
     session.sync()
     assert first.count.value > 0
     assert first.count.kind == session.capabilities.count
-    if session.capabilities.simulated:
+    if session.capabilities.simulated and session.capabilities.exact_counter:
         assert first.count.value == second.count.value
 
 
@@ -136,6 +136,8 @@ def test_the_task_that_fails_is_named_and_later_ones_do_not_run(session, module)
     ids=["load from nowhere", "division by zero", "stack overflow"],
 )
 def test_a_fault_is_named_with_its_function_and_the_session_goes_on(call, kind, session, module):
+    if not session.capabilities.architectural_faults:
+        pytest.skip("this backend's faults are not those of the architecture")
     out = session.empty(1, np.int32)
     with pytest.raises(FaultError, match=kind):
         call(module, out).wait()
@@ -151,6 +153,7 @@ def test_a_call_that_never_ends_is_ended_and_named(session):
 
 
 def test_unload_gives_the_memory_back(session):
+    gc.collect()  # tensors of earlier tests, which the errors that they caught still held
     before = {use.name: use.used_bytes for use in session.memory_use()}
     with session.load_module(SOURCE, name="contract.c"):
         assert {use.name: use.used_bytes for use in session.memory_use()} != before

@@ -24,7 +24,7 @@ def run_scenarios(folder: Path, *arguments: str) -> None:
     output = folder / "output.xml"
     options = ["--output", str(output), "--log", "NONE", "--report", "NONE", *arguments]
     done = subprocess.run(
-        [sys.executable, "-m", "robot", *options, str(HERE)],
+        [sys.executable, "-m", "robot", *options, "--exclude", "renode", str(HERE)],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip

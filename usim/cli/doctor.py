@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from usim.cli.doctor_checks import Backend, Finding
+    from usim.cli.doctor_checks import Backend
+    from usim.cli.doctor_finding import Finding
 
 
 @click.command(

@@ -4,40 +4,25 @@ from __future__ import annotations
 
 import ctypes
 import importlib
-import importlib.metadata
 import importlib.util
-import os
-import shutil
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from usim.cache import Cache, cache_folder
+from usim.cli.doctor_finding import Finding, State, package_version
+from usim.cli.doctor_tools import examine_tools
 from usim.errors import UsimError
 from usim.toolchain import TOOLCHAINS, build_host_library
 from usim.toolchain.gcc import COMMAND as GCC
-from usim.toolchain.gcc import HOW_TO_GET as GET_GCC
-from usim.toolchain.process import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-State = Literal["ok", "missing", "broken"]
 DEFAULT_BACKEND = "embedded"
-_RENODE_VARIABLES = ("PYRENODE_PKG", "PYRENODE_BUILD_DIR", "PYRENODE_BIN", "PYRENODE_RUNTIME")
 _REINSTALL = "python -m pip install --force-reinstall"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked for. `remedy` says how to get it."""
-
-    name: str
-    state: State
-    detail: str
-    remedy: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,24 +35,6 @@ class Backend:
     state: str = ""
 
 
-@dataclass(frozen=True)
-class _Command:
-    """A program on the PATH."""
-
-    name: str
-    remedy: str
-    arguments: tuple[str, ...] = field(default=("--version",))
-
-
-_COMMANDS = (
-    _Command(GCC, GET_GCC),
-    _Command(
-        "qemu-system-arm",
-        "Debian and Ubuntu: apt install qemu-system-arm; macOS: brew install qemu",
-    ),
-    _Command("openocd", "Debian and Ubuntu: apt install openocd; macOS: brew install open-ocd"),
-    _Command("renode", "from github.com/renode/renode/releases; it is in no package registry"),
-)
 _BACKENDS = (
     Backend(DEFAULT_BACKEND, ("python", "unicorn", "clang", "host library")),
     Backend("qemu", ("clang", "qemu-system-arm")),
@@ -92,9 +59,7 @@ def examine() -> list[Finding]:
             findings.append(check())
         except (UsimError, OSError, ImportError) as exc:
             findings.append(Finding(name, "broken", str(exc).splitlines()[0]))
-    findings += [_check_command(command) for command in _COMMANDS]
-    findings += [_check_pyrenode(), _check_renode_location(), _check_robot()]
-    return findings
+    return findings + examine_tools()
 
 
 def judge_backends(findings: list[Finding]) -> list[Backend]:
@@ -115,7 +80,7 @@ def judge_backends(findings: list[Finding]) -> list[Backend]:
 
 def worth_getting(findings: list[Finding], backends: list[Backend]) -> list[Finding]:
     """Return what does not work or is absent, of what this version of usim can use."""
-    useful = {GCC} | {
+    useful = {GCC, "gdb", "robotframework"} | {
         need for backend in backends if _is_implemented(backend.name) for need in backend.needs
     }
     return [
@@ -139,7 +104,7 @@ def _check_python() -> Finding:
 
 
 def _check_usim() -> Finding:
-    version = _package_version("usim")
+    version = package_version("usim")
     where = Path(__file__).resolve().parents[1]
     return Finding("usim", "ok", f"{version or 'not installed, run from its source'}, {where}")
 
@@ -163,7 +128,7 @@ def _check_unicorn() -> Finding:
         return Finding("unicorn", "broken", f"it does not run an instruction: {exc}", remedy)
     if answer != 42:
         return Finding("unicorn", "broken", f"an instruction gave {answer}, not 42", remedy)
-    return Finding("unicorn", "ok", f"{_package_version('unicorn')}, runs a Cortex-M7")
+    return Finding("unicorn", "ok", f"{package_version('unicorn')}, runs a Cortex-M7")
 
 
 def _check_clang() -> Finding:
@@ -207,59 +172,3 @@ def _check_cache() -> Finding:
         return Finding("cache", "broken", f"{folder} cannot be written", remedy)
     size_bytes = sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
     return Finding("cache", "ok", f"{folder}, {size_bytes / 1e6:.0f} MB")
-
-
-def _check_command(command: _Command) -> Finding:
-    path = shutil.which(command.name)
-    if path is None:
-        return Finding(command.name, "missing", "not on the PATH", command.remedy)
-    try:
-        folder = Path(tempfile.gettempdir())
-        done = run([path, *command.arguments], folder=folder, timeout_s=20)
-    except UsimError as exc:
-        return Finding(command.name, "broken", str(exc), command.remedy)
-    lines = (done.stdout.strip() or done.stderr.strip()).splitlines()
-    state: State = "ok" if done.returncode == 0 else "broken"
-    return Finding(command.name, state, f"{lines[0] if lines else '?'}, {path}", command.remedy)
-
-
-def _check_pyrenode() -> Finding:
-    version = _package_version("pyrenode3")
-    if version is None:
-        remedy = "python -m pip install git+https://github.com/antmicro/pyrenode3"
-        return Finding("pyrenode3", "missing", "the package is not installed", remedy)
-    return Finding("pyrenode3", "ok", version)
-
-
-def _check_renode_location() -> Finding:
-    """Tell what pyrenode3 will be told by its environment variables."""
-    chosen = {name: os.environ[name] for name in _RENODE_VARIABLES if os.environ.get(name)}
-    remedy = (
-        "set PYRENODE_PKG (a Renode package), PYRENODE_BUILD_DIR (a built source tree) or "
-        "PYRENODE_BIN (the executable)"
-    )
-    places = {name: path for name, path in chosen.items() if name != "PYRENODE_RUNTIME"}
-    detail = ", ".join(f"{name}={value}" for name, value in chosen.items())
-    absent = [name for name, path in places.items() if not Path(path).exists()]
-    if absent:
-        return Finding("renode location", "broken", f"{detail}: no such file", remedy)
-    if places:
-        return Finding("renode location", "ok", detail)
-    if (path := shutil.which("renode")) is not None:
-        return Finding("renode location", "ok", f"{path} (no PYRENODE_ variable is set)")
-    return Finding("renode location", "missing", "no PYRENODE_ variable is set", remedy)
-
-
-def _check_robot() -> Finding:
-    version = _package_version("robotframework")
-    if version is None:
-        remedy = "python -m pip install robotframework"
-        return Finding("robotframework", "missing", "the package is not installed", remedy)
-    return Finding("robotframework", "ok", version)
-
-
-def _package_version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None

@@ -32,6 +32,7 @@ __all__ = [
 BACKENDS: Final = {
     "embedded": "usim.devices.embedded:EmbeddedDevice",
     "qemu": "usim.devices.qemu:QemuDevice",
+    "renode": "usim.devices.renode:RenodeDevice",
 }
 
 

@@ -69,6 +69,10 @@ class Capabilities:
     tells_breakpoints: bool = True
     # Whether PRECISERR may be a store as well.
     precise_stores: bool = False
+    # Whether it takes all faults of the manual (DDI 0403E, B1.5.14); else a bad read may give 0.
+    architectural_faults: bool = True
+    # Whether the counter is exact to the instruction (or cycle), and locked as the manual has it.
+    exact_counter: bool = True
     # What counts, where the core has no CYCCNT.
     counter: Counter | None = None
     # Whether the runtime has to set up the core's clock: a board after reset runs from the HSI.
