@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import time
+from collections.abc import Collection
 from functools import cached_property
 from typing import Final
 
@@ -134,6 +135,10 @@ class EmbeddedDevice(Device):
     def run_slice(self, stop_address: int, instructions: int) -> Stop:
         """Run until `stop_address`, for `instructions` or so, or to an event, which isn't taken."""
         return self._core().run(stop_address & ~1, instructions)
+
+    def set_breakpoints(self, addresses: Collection[int]) -> None:
+        """Have `run_slice` stop at these addresses too (REACHED)."""
+        self._core().set_breakpoints(addresses)
 
     def halt(self) -> None:
         """End the running slice, from within a callback."""

@@ -7,7 +7,7 @@ in `exceptions.py` and `system_registers.py`; this module runs instructions and 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -191,6 +191,12 @@ class UnicornEngine:
     def halt(self) -> None:
         """End `run` from within a callback; it says SLEEP."""
         self._uc.emu_stop()
+
+    def set_breakpoints(self, addresses: Collection[int]) -> None:
+        """Have `run` stop at these addresses too: at most counter.MAX_BREAKPOINTS."""
+        for address in addresses:
+            self._hooks.watch(address)
+        self.counter.set_breakpoints(addresses)
 
     def run(self, stop_address: int, budget: int) -> Stop:
         """Execute from pc until `stop_address`, `budget` instructions on or so, or an event."""

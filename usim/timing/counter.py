@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from enum import IntEnum, IntFlag
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +13,10 @@ from usim.toolchain import build_host_library
 
 _FOLDER: Final = Path(__file__).parent / "native"
 _SOURCES: Final = (_FOLDER / "counter.c", _FOLDER / "timer.c", _FOLDER / "memory.c")
+
+
+# As many as counter.h has room for.
+MAX_BREAKPOINTS: Final = 64
 
 
 class StopReason(IntEnum):
@@ -56,6 +60,8 @@ class _Counter(ctypes.Structure):
         ("inspect_all", ctypes.c_uint32),
         ("accessing", ctypes.c_uint32),
         ("inspect_reasons", ctypes.c_uint32),
+        ("breakpoint_count", ctypes.c_uint32),
+        ("breakpoints", ctypes.c_uint32 * MAX_BREAKPOINTS),
     )
 
 
@@ -173,6 +179,11 @@ class InstructionCounter:
         self._state.budget = self._state.instructions + budget
         self._state.stop_reason = StopReason.NONE
         self._state.stopped_inside = 0
+
+    def set_breakpoints(self, addresses: Collection[int]) -> None:
+        """Where runs stop besides the stop address: at most MAX_BREAKPOINTS addresses."""
+        self._state.breakpoints[: len(addresses)] = list(addresses)
+        self._state.breakpoint_count = len(addresses)
 
     @property
     def stop_reason(self) -> StopReason:

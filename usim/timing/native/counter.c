@@ -144,6 +144,18 @@ static void stop(counter_t *counter, uint32_t reason) {
     counter->emu_stop(counter->engine);
 }
 
+static uint32_t is_stop_address(const counter_t *counter, uint32_t address) {
+    if (address == counter->stop_address) {
+        return 1;
+    }
+    for (uint32_t i = 0; i < counter->breakpoint_count; i++) {
+        if (address == counter->breakpoints[i]) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* UC_HOOK_BLOCK over all memory. A block that is stopped here has not run and is not counted. */
 USIM_EXPORT void usim_on_block(void *engine, uint64_t address, uint32_t size, void *user) {
     counter_t *counter = user;
@@ -156,7 +168,7 @@ USIM_EXPORT void usim_on_block(void *engine, uint64_t address, uint32_t size, vo
     counter->block_address = start;
     counter->block_size = 0;
     counter->accessing = 0;
-    if (start == counter->stop_address) {
+    if (is_stop_address(counter, start) != 0U) {
         stop(counter, ADDRESS_REACHED);
         return;
     }
@@ -210,12 +222,12 @@ static uint32_t is_in_it_block(counter_t *counter, uint32_t pc) {
     return left != 0U;
 }
 
-/* UC_HOOK_CODE on the one address where a run may have to end inside a block. */
+/* UC_HOOK_CODE on an address where a run may have to end inside a block. */
 USIM_EXPORT void usim_on_stop_address(void *engine, uint64_t address, uint32_t size, void *user) {
     counter_t *counter = user;
     (void)engine;
     (void)size;
-    if ((uint32_t)address != counter->stop_address || counter->stop_reason != RUNNING) {
+    if (counter->stop_reason != RUNNING || is_stop_address(counter, (uint32_t)address) == 0U) {
         return;
     }
     if (is_in_it_block(counter, (uint32_t)address) != 0U) {

@@ -13,6 +13,7 @@
 #define USIM_EXPORT __attribute__((visibility("default")))
 #endif
 
+#define MAX_BREAKPOINTS 64U
 #define SLOTS 65536U /* power of 2; a slot lost to a collision only costs a recount */
 #define MAX_BLOCK_BYTES 4096U
 #define CODE_PAGE_SHIFT                                                                            \
@@ -63,6 +64,8 @@ typedef struct {
     uint32_t inspect_all;     /* stop before every block that is new, not only those that divide */
     uint32_t accessing;       /* the hooked instruction that runs, 0 since the block began */
     uint32_t inspect_reasons; /* of the block that NEW_BLOCK stopped before */
+    uint32_t breakpoint_count;
+    uint32_t breakpoints[MAX_BREAKPOINTS]; /* stop addresses besides stop_address */
     uint8_t code_pages[CODE_PAGES / 8U]; /* bit set: code has run there since usim_counter_forget */
     slot_t slots[SLOTS];
 } counter_t;

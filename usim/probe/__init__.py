@@ -1,0 +1,1 @@
+"""The emulated chip under a debugger: served over JTAG, and to gdb."""
