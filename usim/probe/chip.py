@@ -252,7 +252,7 @@ class EmulatedChip:
         return self.device.read_register(name)
 
     def write_register(self, name: str, value: int) -> None:
-        """Set a core register. Another pc ends an IT block, which the chip leaves to the debugger."""
+        """Set a core register. Another pc ends an IT block; a chip leaves that to the debugger."""
         if name in {"pc", "r15"}:
             value &= ~1
             if value != self.read_register("pc") & ~1:
