@@ -20,7 +20,7 @@ from usim.devices.host_memory import FlashCells, HostMemory
 from usim.devices.peripherals import USART_TYPE, build_peripherals
 from usim.devices.peripherals.rcc import ResetAndClockControl
 from usim.devices.peripherals.usart import Usart
-from usim.devices.system_registers import CFSR, VTOR, SystemRegisters
+from usim.devices.system_registers import CFSR, DFSR, VTOR, DebugUnit, SystemRegisters
 from usim.devices.unicorn_engine import REGISTER_IDS, Stop, StopKind, UnicornEngine
 from usim.errors import DeviceError, DeviceTimeoutError
 from usim.formatting import format_address
@@ -139,6 +139,14 @@ class EmbeddedDevice(Device):
     def set_breakpoints(self, addresses: Collection[int]) -> None:
         """Have `run_slice` stop at these addresses too (REACHED)."""
         self._core().set_breakpoints(addresses)
+
+    def attach_debug(self, unit: DebugUnit) -> None:
+        """Have accesses to the system space ask a debug unit first."""
+        self._system.debug = unit
+
+    def add_debug_status(self, bits: int) -> None:
+        """Set bits of DFSR."""
+        self._system.set_bits(DFSR, bits)
 
     def halt(self) -> None:
         """End the running slice, from within a callback."""

@@ -13,6 +13,7 @@ from typing import Final, Literal
 from usim.devices.base import Timing
 from usim.devices.embedded import EmbeddedDevice
 from usim.devices.stops import Stop, StopKind
+from usim.devices.system_registers import DEMCR
 from usim.errors import AccessError, DeviceError, LockupError
 from usim.platforms import Platform
 from usim.probe import it_blocks
@@ -87,8 +88,11 @@ class EmulatedChip:
         self.halt_reason = HaltReason.NONE
         # What the core died of while `state` is "locked up".
         self.lockup: LockupError | None = None
+        # Whether an instruction runs now: an access is the program's and not a debugger's.
+        self.executing = False
         self._halted = True
         self._asleep = False
+        self._reset_requested = False
         self._debuggers: set[str] = set()
         self._breakpoints: dict[str, frozenset[int]] = {}
         # Where the emulator is to stop, and which of that stands for breakpoints in IT blocks.
@@ -163,6 +167,7 @@ class EmulatedChip:
         self._asleep = False
         self.lockup = None
         self.halt_reason = reason
+        self.device.add_debug_status(reason)
         self.halt_count += 1
 
     def resume(self) -> None:
@@ -186,7 +191,7 @@ class EmulatedChip:
         """
         if self.state == "running":
             self.device.set_breakpoints(self._stops)
-            self._handle(self.device.run_slice(_NOWHERE, instructions))
+            self._handle(self._run_slice(_NOWHERE, instructions))
         return self.state == "running"
 
     def reset(self, *, halt: bool) -> None:
@@ -195,13 +200,25 @@ class EmulatedChip:
         With `halt` it halts before the first instruction (vector catch). Debuggers, breakpoints
         and vector catches survive, as they do a system reset on the chip (C1.4.1).
         """
+        # A system reset leaves the debug registers alone.
+        trace = self.read_memory(DEMCR, 4)
         self.device.boot(self.boot_address)
+        self.write_memory(DEMCR, trace)
         self.lockup = None
+        self._reset_requested = False
         self._asleep = False
         self._halted = False
         self.reset_count += 1
-        if halt or self.vector_catch & VectorCatch.CORERESET:
+        if halt or (self._debuggers and self.vector_catch & VectorCatch.CORERESET):
             self.halt(HaltReason.VCATCH)
+
+    def request_reset(self) -> None:
+        """Reset as the program or a debugger asks for it by AIRCR.SYSRESETREQ."""
+        if self.executing:
+            self._reset_requested = True
+            self.device.halt()
+        else:
+            self.reset(halt=False)
 
     # Breakpoints.
 
@@ -264,7 +281,9 @@ class EmulatedChip:
 
     def _handle(self, stop: Stop) -> None:
         """What a stop of the engine means to a chip."""
-        if stop.kind is StopKind.REACHED:
+        if self._reset_requested:
+            self.reset(halt=False)
+        elif stop.kind is StopKind.REACHED:
             self._arrive(stop.pc)
         elif stop.kind is StopKind.SLEEP:
             self._asleep = True
@@ -315,7 +334,7 @@ class EmulatedChip:
             xpsr = device.read_register("xpsr")
             device.write_register("xpsr", it_blocks.with_itstate(xpsr, it_blocks.ALWAYS_LAST))
         device.set_breakpoints(())
-        stop = device.run_slice(following, 1)
+        stop = self._run_slice(following, 1)
         if itstate:
             went_on = stop.kind in _UNEVENTFUL and stop.pc == following
             left = it_blocks.advance(itstate) if went_on else 0
@@ -323,7 +342,7 @@ class EmulatedChip:
                 left = itstate  # the instruction has not been executed, or is about to leave
             xpsr = device.read_register("xpsr")
             device.write_register("xpsr", it_blocks.with_itstate(xpsr, left))
-        if stop.kind not in _UNEVENTFUL:
+        if stop.kind not in _UNEVENTFUL or self._reset_requested:
             self._handle(stop)
 
     def _take(self, stop: Stop) -> None:
@@ -343,6 +362,13 @@ class EmulatedChip:
 
     def _returns(self, exc_return: int) -> bool:
         return exc_return in _EXC_RETURNS and self.read_register("ipsr") != 0
+
+    def _run_slice(self, stop_address: int, instructions: int) -> Stop:
+        self.executing = True
+        try:
+            return self.device.run_slice(stop_address, instructions)
+        finally:
+            self.executing = False
 
     def _halfword(self, address: int) -> int:
         """Code at an address; 0 where nothing can be read."""
