@@ -19,6 +19,7 @@ COMMANDS = {
     "platforms": ("usim.cli.platforms:platforms", "List, show and check the chips."),
     "doctor": ("usim.cli.doctor:doctor", "Check what is installed, and say how to get the rest."),
     "profile": ("usim.cli.profile:profile", "Say where the cycles of a bare-metal program go."),
+    "serve": ("usim.cli.serve:serve", "Let a debugger work on an emulated chip."),
     "annotate": ("usim.cli.annotate:annotate", "Show what each instruction of a function costs."),
 }
 

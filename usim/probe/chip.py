@@ -81,6 +81,8 @@ class EmulatedChip:
         self.platform = platform
         self.device = EmbeddedDevice(platform, timing)
         self.vector_catch = VectorCatch.NONE
+        # Where the vector table is at reset.
+        self.boot_address = _default_boot_address(platform)
         # Counters, for a debugger to compare with what it saw last.
         self.halt_count = 0
         self.reset_count = 0
@@ -135,17 +137,6 @@ class EmulatedChip:
     def instructions(self) -> int:
         """Instructions executed since open()."""
         return self.device.executed_instructions
-
-    @property
-    def boot_address(self) -> int:
-        """Where the vector table is at reset.
-
-        BOOT_ADD0 is 0x0020_0000 as delivered, the flash on the ITCM bus (RM0385 2.5): the lowest
-        address at which there is flash.
-        """
-        regions = self.platform.regions
-        flash = [region.base for region in regions if region.kind == "flash"]
-        return min(flash or [region.base for region in regions])
 
     # Control.
 
@@ -376,3 +367,9 @@ class EmulatedChip:
             return int.from_bytes(self.device.load(address, 2), "little")
         except AccessError:
             return 0
+
+
+def _default_boot_address(platform: Platform) -> int:
+    """The lowest address at which there is flash: BOOT_ADD0 as delivered (RM0385 2.5)."""
+    flash = [region.base for region in platform.regions if region.kind == "flash"]
+    return min(flash or [region.base for region in platform.regions])

@@ -81,6 +81,12 @@ class ChipServer:
         self._running = False
         self._slice = _SHORTEST_SLICE
 
+    def __enter__(self) -> ChipServer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def listen(
         self,
         name: str,
@@ -96,11 +102,12 @@ class ChipServer:
         host, number = address
         try:
             listener = socket.create_server((host, number), reuse_port=False)
-        except (OSError, OverflowError) as exc:
-            reason = exc.strerror if isinstance(exc, OSError) else "a port is 0 to 65535"
+        except OSError as exc:
+            # Python adds the address to the reason, which is said below.
+            reason = (exc.strerror or str(exc)).partition(" (while")[0].lower()
             raise DeviceError(
-                f"cannot listen on {host}:{number} for {name}: {(reason or str(exc)).lower()}; "
-                "choose another port, or 0 for any that is free",
+                f"cannot listen on {host}:{number} for {name}: {reason}; choose another port "
+                "(0: any that is free), or another address",
                 port=number,
             ) from exc
         listener.setblocking(False)
