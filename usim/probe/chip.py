@@ -180,6 +180,8 @@ class EmulatedChip:
 
         Returns whether it goes on by itself: False if it halted, sleeps or locked up.
         """
+        if self.state == "running" and it_blocks.itstate_of(self.read_register("xpsr")):
+            self._walk_it_block()  # a debugger halted in the middle of one
         if self.state == "running":
             self.device.set_breakpoints(self._stops)
             self._handle(self._run_slice(_NOWHERE, instructions))
@@ -290,14 +292,15 @@ class EmulatedChip:
             self._walk_it_block()
 
     def _walk_it_block(self) -> None:
-        """Step from an IT instruction to the end of its block, or to a breakpoint in it."""
-        while True:
+        """Step from an IT instruction, or from inside its block, to the block's end.
+
+        Or to a breakpoint in it, the first instruction included.
+        """
+        while not self._is_breakpoint(self.read_register("pc") & ~1):
             self._advance()
-            pc = self.read_register("pc") & ~1
-            if not self._halted and self._is_breakpoint(pc):
-                self.halt(HaltReason.BKPT)
             if self.state != "running" or not it_blocks.itstate_of(self.read_register("xpsr")):
                 return
+        self.halt(HaltReason.BKPT)
 
     def _advance(self) -> None:
         """One instruction, breakpoints or not."""

@@ -34,13 +34,25 @@ class TapState(IntEnum):
 
 
 # Where a rising edge of TCK leads with TMS low, and high.
-_NEXT: Final = tuple(
+NEXT: Final = tuple(
     (TapState(low), TapState(high))
     for low, high in (
         (1, 0), (1, 2), (3, 9), (4, 5), (4, 5), (6, 8), (6, 7), (4, 8),
         (1, 2), (10, 0), (11, 12), (11, 12), (13, 15), (13, 14), (11, 15), (1, 2),
     )
 )  # fmt: skip
+# States that do something besides being there.
+ACTIVE: Final = frozenset(
+    {
+        TapState.TEST_LOGIC_RESET,
+        TapState.CAPTURE_DR,
+        TapState.SHIFT_DR,
+        TapState.UPDATE_DR,
+        TapState.CAPTURE_IR,
+        TapState.SHIFT_IR,
+        TapState.UPDATE_IR,
+    }
+)
 _SHIFTING: Final = frozenset({TapState.SHIFT_DR, TapState.SHIFT_IR})
 
 
@@ -133,7 +145,11 @@ class TapChain:
 
     def move(self, tms: int) -> None:
         """Go to the next state and do what entering it means."""
-        state = self.state = _NEXT[self.state][tms]
+        self.enter(NEXT[self.state][tms])
+
+    def enter(self, state: TapState) -> None:
+        """Be in a state, and do what entering it means."""
+        self.state = state
         if state is TapState.CAPTURE_DR:
             self._load([tap.capture_dr() for tap in self._taps])
         elif state is TapState.UPDATE_DR:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from usim.probe.jtag import TapChain
+from usim.probe.jtag import ACTIVE, NEXT, TapChain
 from usim.probe.server import Connection
 
 # Ticks (TCK low, perhaps a sample, TCK high) that shift: TMS low, and high in the last one.
@@ -22,6 +22,8 @@ _SHIFTS: Final = re.compile(rb"(?:[01]R?[45])*(?:[23]R?[67])?")
 # TCK high as it was set: the bit on TDI.
 _TDI_BITS: Final = bytes.maketrans(b"4567", b"0101")
 _LOW_AND_SAMPLES: Final = b"0123R"
+_LOW: Final = frozenset(b"0123")
+_HIGH: Final = frozenset(b"4567")
 _DIGITS: Final = (b"0", b"1")
 
 
@@ -49,9 +51,32 @@ class RemoteBitbang(Connection):
                     answers.append(self._scan(scan.group()))
                     at = scan.end()
                     continue
+            else:
+                at = self._walk(data, at)
+                if at == end or chain.shifting:
+                    continue
             answers.append(self._obey(data[at]))
             at += 1
         return b"".join(answers)
+
+    def _walk(self, data: bytes, at: int) -> int:
+        """Move on by whole ticks without a sample, to a shift state or another character.
+
+        Returns the position of what comes then.
+        """
+        chain = self._chain
+        state = chain.state
+        last = len(data) - 1
+        while at < last and data[at] in _LOW and data[at + 1] in _HIGH:
+            state = NEXT[state][data[at + 1] >> 1 & 1]
+            at += 2
+            self._tck = 1
+            if state in ACTIVE:
+                chain.enter(state)
+                if chain.shifting:
+                    return at
+        chain.state = state
+        return at
 
     def _scan(self, ticks: bytes) -> bytes:
         highs = ticks.translate(_TDI_BITS, _LOW_AND_SAMPLES)

@@ -9,6 +9,7 @@ import contextlib
 import logging
 import selectors
 import socket
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,11 @@ _RECEIVE_BYTES: Final = 1 << 16
 # debugger who talks to a running chip gets its answers soon; the longest take some 10 ms.
 _SHORTEST_SLICE: Final = 10_000
 _LONGEST_SLICE: Final = 2_000_000
+# A debugger that got an answer usually asks again within this time. To wait for it without giving
+# up the processor doubles the speed of JTAG, where each word is a request.
+_LINGER_S: Final = 100e-6
+# After so many requests others get their turn.
+_ROUNDS: Final = 64
 # A program that sleeps, or a chip that is halted, waits for a request and for nothing else; this
 # is how long an interruption by a signal may go unnoticed.
 _IDLE_S: Final = 1.0
@@ -183,20 +189,21 @@ class ChipServer:
             return  # dropped earlier in this round
         if mask & selectors.EVENT_WRITE:
             self._send(client, b"")
-        if not mask & selectors.EVENT_READ:
-            return
-        try:
-            data = client.socket.recv(_RECEIVE_BYTES)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if not data:
+        if mask & selectors.EVENT_READ:
+            for _ in range(_ROUNDS):
+                if not self._serve_once(client):
+                    return
+
+    def _serve_once(self, client: _Client) -> bool:
+        """Serve one request, which may be a moment away; False if there is none."""
+        data = _receive(client.socket)
+        if data is None:
+            return False
+        if data:
+            self._send(client, client.connection.receive(data))
+        if not data or client.connection.ended:
             self._drop(client)
-            return
-        self._send(client, client.connection.receive(data))
-        if client.connection.ended:
-            self._drop(client)
+        return client.port.client is client
 
     def _poll(self) -> None:
         for port in self._ports:
@@ -229,3 +236,16 @@ class ChipServer:
             client.socket.close()
             client.connection.close()
             _LOG.info("%s client has gone", client.port.name)
+
+
+def _receive(source: socket.socket) -> bytes | None:
+    """What a client sent: b"" if it has gone, None if it stays silent for a moment."""
+    deadline = time.perf_counter() + _LINGER_S
+    while True:
+        try:
+            return source.recv(_RECEIVE_BYTES)
+        except BlockingIOError:
+            if time.perf_counter() >= deadline:
+                return None
+        except OSError:
+            return b""
