@@ -122,6 +122,14 @@ class EmbeddedDevice(Device):
         return self._core().counter.executed
 
     @property
+    def counted(self) -> int:
+        """What `capabilities.count` names, since open()."""
+        engine = self._core()
+        if self._timing == "count" or engine.timer is None:
+            return engine.counter.executed
+        return engine.timer.cycles
+
+    @property
     def fault_status(self) -> int:
         """CFSR."""
         return self._system.value(CFSR)
