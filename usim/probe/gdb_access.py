@@ -23,7 +23,7 @@ from usim.probe.gdb_fields import (
     parse_range,
     to_hex,
 )
-from usim.probe.gdb_target import REGISTERS, Register, Sector
+from usim.probe.gdb_target import REGISTERS, FlashBlock, Register
 
 _ERASED: Final = b"\xff"
 _NO_FLASH: Final = b"E.memtype"
@@ -72,7 +72,9 @@ class RegisterAccess:
 
     def _write(self, register: Register, data: bytes) -> None:
         self._expect_halted()
-        for part, value in zip(register.parts, struct.unpack(f"<{len(data) // 4}I", data)):
+        for part, value in zip(
+            register.parts, struct.unpack(f"<{len(data) // 4}I", data), strict=True
+        ):
             self._chip.write_register(part, value)
 
     def _expect_halted(self) -> None:
@@ -116,7 +118,6 @@ class MemoryAccess:
         while len(data) < size_bytes:
             at = address + len(data)
             try:
-                # Never a second look at a register: what lies before the gap is read in its turn.
                 data += self._chip.read_memory(at, min(4 - at % 4, size_bytes - len(data)))
             except AccessError:
                 break
@@ -142,14 +143,14 @@ class MemoryAccess:
 
 
 class FlashLoader:
-    """gdb's `load` into flash: sectors are erased, and written as a programmer does, from outside.
+    """gdb's `load` into flash: blocks are erased, and written as a programmer does, from outside.
 
     The flash controller takes no part, so that its registers are as the program left them.
     """
 
-    def __init__(self, chip: EmulatedChip, sectors: Sequence[Sector]) -> None:
+    def __init__(self, chip: EmulatedChip, blocks: Sequence[FlashBlock]) -> None:
         self._chip = chip
-        self._sectors = sectors
+        self._blocks = blocks
         self.commands: Commands = {
             b"vFlashErase": self._erase,
             b"vFlashWrite": self._write,
@@ -158,8 +159,8 @@ class FlashLoader:
 
     def _erase(self, text: bytes) -> bytes:
         address, size_bytes = parse_range(text)
-        for sector in self._covering(address, size_bytes):
-            self._chip.device.write(sector.address, _ERASED * sector.size_bytes)
+        for block in self._covering(address, size_bytes):
+            self._chip.device.write(block.address, _ERASED * block.size_bytes)
         return OK
 
     def _write(self, text: bytes) -> bytes:
@@ -170,10 +171,10 @@ class FlashLoader:
             self._chip.device.write(address, data)
         return OK
 
-    def _covering(self, address: int, size_bytes: int) -> list[Sector]:
-        """The sectors that a range touches; refused if a part of it is not flash."""
+    def _covering(self, address: int, size_bytes: int) -> list[FlashBlock]:
+        """The blocks that a range touches; refused if a part of it is not flash."""
         end = address + size_bytes
-        touched = [item for item in self._sectors if item.address < end and address < item.end]
+        touched = [item for item in self._blocks if item.address < end and address < item.end]
         if sum(min(item.end, end) - max(item.address, address) for item in touched) != size_bytes:
             raise RefusedError(f"{address:#x} .. {end:#x} is not all flash", _NO_FLASH)
         return touched

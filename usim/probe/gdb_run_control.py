@@ -53,8 +53,8 @@ class RunControl:
             b"!": self._extend,
             b"R": self._restart,
             b"k": self._restart,
-            b"vKill": lambda text: self._restart(text) or OK,
-            b"vRun": lambda text: self._restart(text) or self._report_halt(b""),
+            b"vKill": self._kill,
+            b"vRun": self._run,
             b"vAttach": self._report_halt,
         }
 
@@ -118,7 +118,8 @@ class RunControl:
             return b"vCont;c;C;s;S"
         match text.partition(b";")[0].partition(b":")[0][:1]:
             case b"c" | b"C":
-                return self._continue(b"")
+                self._continue(b"")
+                return None
             case b"s" | b"S":
                 return self._step(b"")
         raise RefusedError(f"vCont has no action {text[:20]!r}")
@@ -129,6 +130,15 @@ class RunControl:
 
     def _restart(self, _: bytes) -> None:
         self._chip.reset(halt=True)
+
+    def _kill(self, _: bytes) -> bytes:
+        self._chip.reset(halt=True)
+        return OK
+
+    def _run(self, _: bytes) -> bytes:
+        """There is one program, whatever file is asked for."""
+        self._chip.reset(halt=True)
+        return self._report_halt(b"")
 
     def _set_pc(self, address: bytes) -> None:
         if not self._chip.halted:

@@ -1,4 +1,4 @@
-"""One gdb's conversation with the chip: bytes in, bytes out. No socket is in here.
+"""One gdb's conversation with the chip: bytes in, bytes out.
 
 Source: the gdb manual, E.1 Overview (acknowledgements) and E.2 Packets.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
 from typing import Final
 
 from usim.devices.gdb_packets import PacketReader, frame
@@ -27,7 +26,8 @@ from usim.probe.gdb_fields import (
 from usim.probe.gdb_monitor import MonitorCommands
 from usim.probe.gdb_queries import LONGEST_PACKET, Queries
 from usim.probe.gdb_run_control import RunControl
-from usim.probe.gdb_target import Sector, describe_memory, describe_registers
+from usim.probe.gdb_target import describe_memory, describe_registers, flash_blocks
+from usim.probe.server import Connection
 
 _LOG = logging.getLogger(__name__)
 
@@ -36,32 +36,32 @@ _SEPARATORS: Final = (b":", b";", b",")
 _CONSOLE_PIECE: Final = LONGEST_PACKET // 4
 
 
-class GdbSession:
+class GdbSession(Connection):
     """Answers one client.
 
-    1. construct: the chip is not touched yet; 2. feed() what the client sent, poll() after the chip
-    ran, and send take_output() after both; 3. close() when the client is gone.
+    The chip is halted when the client asks why it is (`?`), as each gdb does first. When the client
+    is gone, so are its breakpoints; the chip runs on or stays halted.
     """
 
-    def __init__(self, chip: EmulatedChip, sectors: Sequence[Sector], name: str = "gdb") -> None:
+    def __init__(self, chip: EmulatedChip, name: str = "gdb") -> None:
         self._chip = chip
         self._name = name
         self._reader = PacketReader(LONGEST_PACKET)
         self._output = bytearray()
         self._last_packet = b""
         self._acknowledges = True
-        self.detached = False
+        blocks = flash_blocks(chip.platform)
         breakpoints = Breakpoints(chip, name)
         self._run_control = RunControl(chip, name, breakpoints, self._say)
         documents = {
             (b"features", b"target.xml"): describe_registers(),
-            (b"memory-map", b""): describe_memory(sectors),
+            (b"memory-map", b""): describe_memory(blocks),
         }
         self._commands: dict[bytes, Command] = {
             **Queries(documents, self._learn_features).commands,
             **RegisterAccess(chip).commands,
             **MemoryAccess(chip, LONGEST_PACKET).commands,
-            **FlashLoader(chip, sectors).commands,
+            **FlashLoader(chip, blocks).commands,
             **breakpoints.commands,
             **self._run_control.commands,
             **MonitorCommands(chip, self._say).commands,
@@ -70,11 +70,11 @@ class GdbSession:
         }
 
     def close(self) -> None:
-        """Forget the client and its breakpoints; the chip runs or stays halted as it is."""
+        """Forget the client and its breakpoints."""
         self._chip.detach(self._name)
 
-    def feed(self, data: bytes) -> None:
-        """Take what the client sent, and do what it asks."""
+    def receive(self, data: bytes) -> bytes:
+        """Do what the client asks; returns what it gets."""
         self._reader.feed(data)
         while True:
             packet = self._reader.next_packet()
@@ -82,36 +82,18 @@ class GdbSession:
                 self._output += self._last_packet
             if self._reader.take_interrupt():
                 self._run_control.interrupt()
-                self.poll()
+                self._tell_of_stop()
             if packet is not None:
                 self._take(packet)
             elif self._reader.take_damaged():
                 self._output += b"-" if self._acknowledges else frame(MALFORMED)
             else:
-                return
+                return self._take_output()
 
-    def poll(self) -> None:
-        """Tell the client if the chip has stopped."""
-        try:
-            reply = self._run_control.poll()
-        except DeviceError as exc:
-            self._say(f"{exc}\n".encode())
-            return
-        if reply is not None:
-            self._send(reply)
-
-    def take_output(self) -> bytes:
-        """What is to be sent to the client."""
-        output = bytes(self._output)
-        self._output.clear()
-        return output
-
-    def _take(self, packet: bytes) -> None:
-        if self._acknowledges:
-            self._output += b"+"
-        reply = self.answer(packet)
-        if reply is not None:
-            self._send(reply)
+    def poll(self) -> bytes:
+        """Tell the client if the chip has stopped, and what the program prints."""
+        self._tell_of_stop()
+        return self._take_output()
 
     def answer(self, packet: bytes) -> bytes | None:
         """The answer to a packet's content; None where the chip runs now, or none is due."""
@@ -131,6 +113,23 @@ class GdbSession:
             _LOG.warning("gdb's packet %r failed: %s", packet[:40], exc)
             return MALFORMED
 
+    def _tell_of_stop(self) -> None:
+        reply = self._run_control.poll()
+        if reply is not None:
+            self._send(reply)
+
+    def _take_output(self) -> bytes:
+        output = bytes(self._output)
+        self._output.clear()
+        return output
+
+    def _take(self, packet: bytes) -> None:
+        if self._acknowledges:
+            self._output += b"+"
+        reply = self.answer(packet)
+        if reply is not None:
+            self._send(reply)
+
     def _send(self, content: bytes) -> None:
         self._last_packet = frame(content)
         self._output += self._last_packet
@@ -149,7 +148,6 @@ class GdbSession:
 
     def _detach(self, _: bytes) -> bytes:
         """The program goes on, without its debugger."""
-        self.detached = True
         self._chip.detach(self._name)
         self._chip.resume()
         return OK

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
+from usim.devices.peripherals.flash_sectors import single_bank
 from usim.platforms import Platform
 
 _ADDRESS_SPACE: Final = 1 << 32
@@ -79,8 +80,8 @@ def describe_registers() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Sector:
-    """What flash erases at once."""
+class FlashBlock:
+    """What flash erases at once, at one of its addresses."""
 
     address: int
     size_bytes: int
@@ -91,21 +92,18 @@ class Sector:
         return self.address + self.size_bytes
 
 
-def flash_sectors(platform: Platform, sizes_bytes: Sequence[int]) -> tuple[Sector, ...]:
-    """The sectors at every address at which flash stands; `sizes_bytes` as they follow there."""
-    sectors = []
-    for region in platform.regions:
-        if region.kind != "flash":
-            continue
-        at = region.base
-        for size in sizes_bytes:
-            if at + size <= region.end:
-                sectors.append(Sector(at, size))
-                at += size
-    return tuple(sorted(sectors, key=lambda sector: sector.address))
+def flash_blocks(platform: Platform) -> tuple[FlashBlock, ...]:
+    """The sectors of flash as delivered, at every address at which it stands, in their order."""
+    blocks = [
+        FlashBlock(region.base + sector.offset, sector.size_bytes)
+        for region in platform.regions
+        if region.kind == "flash"
+        for sector in single_bank(region.size_bytes)
+    ]
+    return tuple(sorted(blocks, key=lambda block: block.address))
 
 
-def describe_memory(sectors: Sequence[Sector]) -> str:
+def describe_memory(blocks: Sequence[FlashBlock]) -> str:
     """The memory map: flash by its sectors, and all else as RAM.
 
     gdb refuses what a map leaves out, and peripherals are for reading too: where nothing answers,
@@ -118,7 +116,7 @@ def describe_memory(sectors: Sequence[Sector]) -> str:
         "<memory-map>",
     ]
     at = 0
-    for start, end, block_bytes in _runs(sectors):
+    for start, end, block_bytes in _runs(blocks):
         if at < start:
             lines.append(_memory("ram", at, start) + "/>")
         lines.append(
@@ -135,14 +133,14 @@ def _memory(kind: str, start: int, end: int) -> str:
     return f'  <memory type="{kind}" start="{start:#x}" length="{end - start:#x}"'
 
 
-def _runs(sectors: Sequence[Sector]) -> Iterator[tuple[int, int, int]]:
+def _runs(blocks: Sequence[FlashBlock]) -> Iterator[tuple[int, int, int]]:
     """(start, end, size of a sector) of neighbours that are equally large."""
-    for size, group in groupby(sectors, key=lambda sector: sector.size_bytes):
+    for size, group in groupby(blocks, key=lambda block: block.size_bytes):
         start = end = -1
-        for sector in group:
-            if sector.address != end:
+        for block in group:
+            if block.address != end:
                 if start >= 0:
                     yield start, end, size
-                start = sector.address
-            end = sector.end
+                start = block.address
+            end = block.end
         yield start, end, size
