@@ -154,7 +154,7 @@ class FlashLoader:
         self.commands: Commands = {
             b"vFlashErase": self._erase,
             b"vFlashWrite": self._write,
-            b"vFlashDone": lambda _: OK,
+            b"vFlashDone": self._finish,
         }
 
     def _erase(self, text: bytes) -> bytes:
@@ -169,6 +169,11 @@ class FlashLoader:
         self._covering(address, len(data))
         if data:
             self._chip.device.write(address, data)
+        return OK
+
+    def _finish(self, _: bytes) -> bytes:
+        """Reset, so that stack pointer and VTOR are the new program's; gdb sets pc itself."""
+        self._chip.reset(halt=True)
         return OK
 
     def _covering(self, address: int, size_bytes: int) -> list[FlashBlock]:

@@ -65,7 +65,7 @@ class MonitorCommands:
     def _reset(self, arguments: list[str]) -> str:
         how = arguments[0] if arguments else "halt"
         if how not in ("halt", "init", "run"):
-            return f"reset {how}? It is {self._table['reset'].usage}"
+            return f"it is {self._table['reset'].usage}"
         self._chip.reset(halt=how != "run")
         return self._state([])
 

@@ -194,11 +194,11 @@ class RunControl:
     def _report_reason(self) -> bytes:
         """Why the chip halted."""
         match self._chip.halt_reason:
-            case HaltReason.BKPT:
+            case HaltReason.BKPT if self.tells_reasons:
+                # Only of its own breakpoints: told of another, gdb takes it for one that it has
+                # removed meanwhile, and goes on.
                 own = self._at_own_breakpoint()
-                if not own and self._instruction()[1] == _BKPT:
-                    own = b"swbreak"
-                return self._stopped(_SIGTRAP, own + b":;" if own and self.tells_reasons else b"")
+                return self._stopped(_SIGTRAP, own + b":;" if own else b"")
             case HaltReason.VCATCH if self._chip.read_register("ipsr"):
                 return self._stopped(_SIGSEGV)
             case HaltReason.HALTED:
