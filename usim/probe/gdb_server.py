@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from usim.devices.gdb_packets import frame
+from usim.devices.gdb_packets import PacketReader, frame
 from usim.probe.gdb_session import GdbSession
-from usim.probe.server import ChipServer
+from usim.probe.server import ChipServer, Connection
 
-# gdb shows this as a warning: it is an answer to its first packet.
-_BUSY: Final = frame(b"E.another gdb debugs this chip")
+# As the answer to the first packet of a gdb, this is shown as a warning.
+_BUSY: Final = b"E.another gdb debugs this chip"
 
 
 def listen_for_gdb(server: ChipServer, address: tuple[str, int]) -> int:
@@ -17,4 +17,19 @@ def listen_for_gdb(server: ChipServer, address: tuple[str, int]) -> int:
 
     DeviceError if the port can't be had.
     """
-    return server.listen("gdb", address, lambda: GdbSession(server.chip), _BUSY)
+    return server.listen("gdb", address, lambda: GdbSession(server.chip), _Busy)
+
+
+class _Busy(Connection):
+    """A second gdb, which throws away what comes before its first packet."""
+
+    def __init__(self) -> None:
+        self._reader = PacketReader()
+
+    def receive(self, data: bytes) -> bytes:
+        """Say why, and end."""
+        self._reader.feed(data)
+        if self._reader.next_packet() is None:
+            return b""
+        self.ended = True
+        return b"+" + frame(_BUSY)

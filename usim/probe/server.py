@@ -5,7 +5,6 @@ One thread does everything, so that a debugger never sees a chip in the middle o
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import selectors
 import socket
@@ -54,18 +53,27 @@ class Connection(ABC):
         """The client has gone, or the server ends."""
 
 
+class Refusal(Connection):
+    """What a second client at a time gets: the end, as soon as it asks for something."""
+
+    def receive(self, data: bytes) -> bytes:
+        """Nothing is served."""
+        self.ended = True
+        return b""
+
+
 @dataclass(slots=True)
 class _Port:
-    """A listening socket; one client at a time."""
+    """A listening socket; one client at a time is served."""
 
     name: str
     socket: socket.socket
     connect: Callable[[], Connection]
-    busy_message: bytes
+    refuse: Callable[[], Connection]
     client: _Client | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Client:
     port: _Port
     socket: socket.socket
@@ -84,6 +92,7 @@ class ChipServer:
         self.chip = chip
         self._selector = selectors.DefaultSelector()
         self._ports: list[_Port] = []
+        self._clients: list[_Client] = []
         self._running = False
         self._slice = _SHORTEST_SLICE
 
@@ -98,11 +107,11 @@ class ChipServer:
         name: str,
         address: tuple[str, int],
         connect: Callable[[], Connection],
-        busy_message: bytes = b"",
+        refuse: Callable[[], Connection] = Refusal,
     ) -> int:
         """Serve `connect()`'s connections on (host, port); port 0 takes any that is free.
 
-        Returns the port. A second client at a time gets `busy_message` and is disconnected.
+        Returns the port. A second client at a time is left to `refuse()`.
         DeviceError if the port can't be had.
         """
         host, number = address
@@ -117,7 +126,7 @@ class ChipServer:
                 port=number,
             ) from exc
         listener.setblocking(False)
-        port = _Port(name, listener, connect, busy_message)
+        port = _Port(name, listener, connect, refuse)
         self._ports.append(port)
         self._selector.register(listener, selectors.EVENT_READ, lambda _: self._accept(port))
         return int(listener.getsockname()[1])
@@ -152,9 +161,9 @@ class ChipServer:
 
     def close(self) -> None:
         """Close every connection and port."""
+        for client in [*self._clients]:
+            self._drop(client)
         for port in self._ports:
-            if port.client is not None:
-                self._drop(port.client)
             port.socket.close()
         self._ports = []
         self._selector.close()
@@ -164,28 +173,21 @@ class ChipServer:
             accepted, peer = port.socket.accept()
         except OSError:
             return  # it has gone already
-        if port.client is not None:
-            _LOG.warning("a second %s client (%s) was refused", port.name, peer)
-            accepted.setblocking(False)
-            self._refuse(accepted, port.busy_message)
-            return
-        _LOG.info("%s client %s", port.name, peer)
         accepted.setblocking(False)
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        client = _Client(port, accepted, port.connect())
-        port.client = client
+        if port.client is None:
+            _LOG.info("%s client %s", port.name, peer)
+            client = port.client = _Client(port, accepted, port.connect())
+        else:
+            _LOG.warning("a second %s client (%s) was refused", port.name, peer)
+            client = _Client(port, accepted, port.refuse())
+        self._clients.append(client)
         self._selector.register(
             accepted, selectors.EVENT_READ, lambda mask: self._serve(client, mask)
         )
 
-    @staticmethod
-    def _refuse(accepted: socket.socket, message: bytes) -> None:
-        with contextlib.suppress(OSError):  # it may not listen any more
-            accepted.send(message)
-        accepted.close()
-
     def _serve(self, client: _Client, mask: int) -> None:
-        if client.port.client is not client:
+        if client not in self._clients:
             return  # dropped earlier in this round
         if mask & selectors.EVENT_WRITE:
             self._send(client, b"")
@@ -230,11 +232,14 @@ class ChipServer:
             self._selector.modify(client.socket, events, key.data)
 
     def _drop(self, client: _Client) -> None:
+        if client not in self._clients:
+            return
+        self._clients.remove(client)
+        self._selector.unregister(client.socket)
+        client.socket.close()
+        client.connection.close()
         if client.port.client is client:
             client.port.client = None
-            self._selector.unregister(client.socket)
-            client.socket.close()
-            client.connection.close()
             _LOG.info("%s client has gone", client.port.name)
 
 
