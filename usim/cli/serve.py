@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -28,8 +29,8 @@ Examples:
 
 \b
 The chip is powered up with the image in its memory, and runs from the reset; with --gdb it waits
-there, halted. It serves until Ctrl-C. Anyone who can connect controls the chip (and nothing else): it listens on this computer
-only, unless --listen says otherwise.
+there, halted. It serves until Ctrl-C. Anyone who can connect controls the chip (and
+nothing else): it listens on this computer only, unless --listen says otherwise.
 """
 
 
@@ -102,9 +103,10 @@ def _invite_openocd(platform: Platform, host: str, port: int) -> str:
 
 
 def _invite_gdb(platform: Platform, host: str, port: int, image: Path | None) -> str:
+    program = shlex.quote(str(image)) if image else "firmware.elf -ex load"
     return (
         f"{platform.name} listens for gdb on {host}:{port}\n"
-        f"gdb-multiarch -ex 'target remote {host}:{port}' {image or 'firmware.elf -ex load'}"
+        f"gdb-multiarch -ex 'target remote {host}:{port}' {program}"
     )
 
 
