@@ -151,6 +151,36 @@ def test_large_images_arrive_whole_in_flash_and_in_ram(bench, tmp_path):
     assert copy.read_bytes() == content
 
 
+def test_variables_are_watched(bench, firmware):
+    seen = bench.gdb(
+        firmware, *FRESH, "break main", "continue",
+        "watch history[2]", "continue", "backtrace 2", "delete 2",
+        "rwatch level", "continue", "delete 3",
+        "awatch ratio", "continue", "continue", "delete 4",
+        "monitor reset", "maintenance flush register-cache", "tbreak fill", "continue",
+        "watch sum", "continue", "continue", "continue",
+    )  # fmt: skip
+    assert re.search(r"watchpoint 2: history\[2\]\n\nOld value = 0\nNew value = 10\n", seen)
+    assert re.search(r"#0 .* scale \(value=2, factor=5\).*\n#1 .* fill", seen)
+    assert re.search(r"read watchpoint 3: level\n\nValue = 5\n", seen)
+    assert re.search(r"watchpoint 4: ratio\n\nValue = 1.5\n", seen)
+    assert re.search(r"watchpoint 4: ratio\n\nOld value = 1.5\nNew value = 75\n", seen)
+    sums = re.findall(r"watchpoint \d: sum\n\nOld value = \d+\nNew value = (\d+)", seen)
+    assert sums == ["0", "5", "15"]
+
+
+def test_a_watched_program_counts_as_it_does_otherwise(firmware):
+    counts = []
+    for watch in ("print level", "watch history[1]"):
+        with served_chip("core") as timed:
+            seen = timed.gdb(
+                firmware, "load", "tbreak main", "continue", watch, "tbreak 44", "continue",
+                "monitor cycles", "continue",
+            )  # fmt: skip
+        counts.append(re.findall(r"^([\d,]+) cycles", seen, re.MULTILINE))
+    assert len(counts[0]) == 1 and counts[0] == counts[1]
+
+
 def test_ctrl_c_stops_an_endless_loop_which_goes_on_after_a_detach(bench, firmware):
     with bench.interactive_gdb(
         firmware, *FRESH, "break main", "continue", "set var level = 6"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import Final
 
@@ -26,6 +26,7 @@ from usim.errors import DeviceError, DeviceTimeoutError
 from usim.formatting import format_address
 from usim.platforms import Platform
 from usim.repl import PlatformFile, read_repl
+from usim.timing.counter import Watchpoint
 from usim.timing.memory import CacheUse
 from usim.timing.timer import CycleTimer
 
@@ -155,6 +156,10 @@ class EmbeddedDevice(Device):
     def add_debug_status(self, bits: int) -> None:
         """Set bits of DFSR."""
         self._system.set_bits(DFSR, bits)
+
+    def set_watchpoints(self, watchpoints: Sequence[Watchpoint]) -> None:
+        """Have `run_slice` stop behind accesses of the program's to these (WATCHED)."""
+        self._core().set_watchpoints(watchpoints)
 
     def halt(self) -> None:
         """End the running slice, from within a callback."""

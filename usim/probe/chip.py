@@ -17,6 +17,7 @@ from usim.devices.system_registers import DEMCR
 from usim.errors import AccessError, DeviceError, LockupError
 from usim.platforms import Platform
 from usim.probe import it_blocks
+from usim.probe.shared_watchpoints import SharedWatchpoints
 from usim.timing.counter import MAX_BREAKPOINTS
 
 ChipState = Literal["halted", "running", "asleep", "locked up"]
@@ -26,6 +27,8 @@ _NOWHERE: Final = 0xFFFF_FFF0
 _EXC_RETURNS: Final = frozenset(0xFFFF_FFE0 | low for low in (0x1, 0x9, 0xD, 0x11, 0x19, 0x1D))
 # Stops that the core goes on from by itself.
 _UNEVENTFUL: Final = frozenset({StopKind.SLICE, StopKind.REACHED})
+# Stops behind an instruction, and not at it.
+_AFTER: Final = _UNEVENTFUL | {StopKind.WATCHED}
 
 
 class HaltReason(IntFlag):
@@ -97,6 +100,7 @@ class EmulatedChip:
         self._reset_requested = False
         self._debuggers: set[str] = set()
         self._breakpoints: dict[str, frozenset[int]] = {}
+        self.watchpoints = SharedWatchpoints(self.device)
         # Where the emulator is to stop, and which of that stands for breakpoints in IT blocks.
         self._stops: frozenset[int] = frozenset()
         self._it_stops: frozenset[int] = frozenset()
@@ -149,6 +153,7 @@ class EmulatedChip:
         self._debuggers.discard(debugger)
         if self._breakpoints.pop(debugger, None):
             self._place_stops()
+        self.watchpoints.replace(debugger, ())
 
     def halt(self, reason: HaltReason = HaltReason.HALTED) -> None:
         """Enter debug state; nothing happens if the core is halted already."""
@@ -280,6 +285,9 @@ class EmulatedChip:
             self.reset(halt=False)
         elif stop.kind is StopKind.REACHED:
             self._arrive(stop.pc)
+        elif stop.kind is StopKind.WATCHED:
+            self.watchpoints.hit_address = stop.address
+            self.halt(HaltReason.DWTTRAP)
         elif stop.kind is StopKind.SLEEP:
             self._asleep = True
         elif stop.kind is StopKind.BKPT and self._debuggers:
@@ -332,9 +340,9 @@ class EmulatedChip:
         device.set_breakpoints(())
         stop = self._run_slice(following, 1)
         if itstate:
-            went_on = stop.kind in _UNEVENTFUL and stop.pc == following
+            went_on = stop.kind in _AFTER and stop.pc == following
             left = it_blocks.advance(itstate) if went_on else 0
-            if stop.kind not in _UNEVENTFUL:
+            if stop.kind not in _AFTER:
                 left = itstate  # the instruction has not been executed, or is about to leave
             xpsr = device.read_register("xpsr")
             device.write_register("xpsr", it_blocks.with_itstate(xpsr, left))

@@ -157,7 +157,7 @@ class RunControl:
             return b"\0\0"
 
     def _at_own_breakpoint(self) -> bytes:
-        return self._breakpoints.reason_at(self._chip.read_register("pc") & ~1)
+        return self._breakpoints.breakpoint_at(self._chip.read_register("pc") & ~1)
 
     def _skip_breakpoint_instruction(self) -> bool:
         """Go past a `bkpt` of the program's own, at which the core would halt for ever."""
@@ -199,6 +199,10 @@ class RunControl:
                 # removed meanwhile, and goes on.
                 own = self._at_own_breakpoint()
                 return self._stopped(_SIGTRAP, own + b":;" if own else b"")
+            case HaltReason.DWTTRAP:
+                address = self._chip.watchpoints.hit_address
+                name = self._breakpoints.watchpoint_at(address)
+                return self._stopped(_SIGTRAP, name + b":%x;" % address if name else b"")
             case HaltReason.VCATCH if self._chip.read_register("ipsr"):
                 return self._stopped(_SIGSEGV)
             case HaltReason.HALTED:
