@@ -9,10 +9,11 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import pytest
+from firmware import build
 
 from usim.platforms import load_platform
 from usim.probe.chip import EmulatedChip
@@ -20,12 +21,20 @@ from usim.probe.gdb_server import listen_for_gdb
 from usim.probe.server import LOOPBACK, ChipServer
 
 SOURCES = Path(__file__).parent / "data"
-TIMEOUT_S = 20
+TIMEOUT_S = 60
 GDB = shutil.which("gdb-multiarch") or shutil.which("arm-none-eabi-gdb")
 needs_gdb = pytest.mark.skipif(
     GDB is None, reason="no gdb for Arm: install gdb-multiarch (Debian) or arm-none-eabi-gdb"
 )
 _QUIET = ["-nx", "-q", "-ex", "set pagination off", "-ex", "set confirm off", "-ex", "set width 0"]
+
+
+def write_firmware(folder: Path) -> Path:
+    """data/debugged.c with start-up code, not optimized: every variable is where it says."""
+    path = folder / "debugged.elf"
+    source = (SOURCES / "debugged.c").read_text(encoding="utf-8")
+    path.write_bytes(build(source, "debugged.c", flags=("-O0",)))
+    return path
 
 
 class Bench:
@@ -37,25 +46,46 @@ class Bench:
 
     def gdb(self, program: Path | None, *commands: str, remote: str = "remote") -> str:
         """What gdb prints that connects, executes the commands and quits."""
-        process = subprocess.Popen(
-            [*self._command(program, remote), "-batch", *_each(commands)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        try:
-            return process.communicate(timeout=TIMEOUT_S)[0]
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise AssertionError(f"gdb hangs:\n{process.communicate()[0]}") from None
+        return run_gdb(self.port, program, *commands, remote=remote)
 
+    def interactive_gdb(
+        self, program: Path | None, *commands: str
+    ) -> AbstractContextManager[InteractiveGdb]:
+        """A connected gdb that executes the commands, and waits for more."""
+        return InteractiveGdb.connected(self.port, program, *commands)
+
+
+def run_gdb(port: int, program: Path | None, *commands: str, remote: str = "remote") -> str:
+    """What a gdb prints that connects, executes the commands and quits."""
+    process = subprocess.Popen(
+        [*_command(port, program, remote), "-batch", *_each(commands)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        return process.communicate(timeout=TIMEOUT_S)[0]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise AssertionError(f"gdb hangs:\n{process.communicate()[0]}") from None
+
+
+class InteractiveGdb:
+    """A gdb that takes commands one at a time."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self._alarm = threading.Timer(TIMEOUT_S, process.kill)
+        self._alarm.start()
+
+    @staticmethod
     @contextmanager
-    def interactive_gdb(self, program: Path | None, *commands: str) -> Iterator[InteractiveGdb]:
-        """A connected gdb that has executed the commands, and waits for more."""
+    def connected(port: int, program: Path | None, *commands: str) -> Iterator[InteractiveGdb]:
+        """One that connects and executes the commands."""
         process = subprocess.Popen(
-            [*self._command(program, "remote"), *_each(commands)],
+            [*_command(port, program, "remote"), *_each(commands)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -67,22 +97,6 @@ class Bench:
             yield gdb
         finally:
             gdb.end()
-
-    def _command(self, program: Path | None, remote: str) -> list[str]:
-        assert GDB is not None
-        command = [GDB, *_QUIET, "-ex", f"directory {SOURCES}"]
-        if program is not None:
-            command.append(str(program))
-        return [*command, "-ex", f"target {remote} {LOOPBACK}:{self.port}"]
-
-
-class InteractiveGdb:
-    """A gdb that takes commands one at a time."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
-        self._alarm = threading.Timer(TIMEOUT_S, process.kill)
-        self._alarm.start()
 
     def send(self, command: str) -> None:
         """Type a command."""
@@ -146,3 +160,10 @@ def wait_until(condition, what: str) -> None:
 
 def _each(commands: tuple[str, ...]) -> list[str]:
     return [word for command in commands for word in ("-ex", command)]
+
+
+def _command(port: int, program: Path | None, remote: str) -> list[str]:
+    assert GDB is not None
+    programs = [] if program is None else [str(program)]
+    connect = f"target {remote} {LOOPBACK}:{port}"
+    return [GDB, *_QUIET, "-ex", f"directory {SOURCES}", *programs, "-ex", connect]

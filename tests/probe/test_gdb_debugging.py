@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from firmware import build
-from gdb_bench import SOURCES, Bench, needs_gdb, served_chip, wait_until
+from gdb_bench import Bench, needs_gdb, served_chip, wait_until, write_firmware
 
 pytestmark = needs_gdb
 
@@ -24,10 +24,7 @@ def bench() -> Iterator[Bench]:
 
 @pytest.fixture(scope="module")
 def firmware(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("gdb") / "debugged.elf"
-    source = (SOURCES / "debugged.c").read_text(encoding="utf-8")
-    path.write_bytes(build(source, "debugged.c", flags=("-O0",)))
-    return path
+    return write_firmware(tmp_path_factory.mktemp("gdb"))
 
 
 def test_firmware_is_loaded_stopped_looked_at_and_stepped(bench, firmware):
@@ -153,7 +150,7 @@ def test_large_images_arrive_whole_in_flash_and_in_ram(bench, tmp_path):
 
 def test_variables_are_watched(bench, firmware):
     seen = bench.gdb(
-        firmware, *FRESH, "break main", "continue",
+        firmware, *FRESH, "tbreak main", "continue",
         "watch history[2]", "continue", "backtrace 2", "delete 2",
         "rwatch level", "continue", "delete 3",
         "awatch ratio", "continue", "continue", "delete 4",
@@ -171,7 +168,7 @@ def test_variables_are_watched(bench, firmware):
 
 def test_a_watched_program_counts_as_it_does_otherwise(firmware):
     counts = []
-    for watch in ("print level", "watch history[1]"):
+    for watch in ("print level", "watch spins"):
         with served_chip("core") as timed:
             seen = timed.gdb(
                 firmware, "load", "tbreak main", "continue", watch, "tbreak 44", "continue",
