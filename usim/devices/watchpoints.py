@@ -1,7 +1,7 @@
 """Watchpoints: the emulator looks at every access, as long as there is something to watch.
 
-Meanwhile instructions are called for one by one, and no access takes the emulator's fast path: a
-watched program runs at a tenth of its speed.
+Meanwhile there is a call for each instruction, and no access takes the emulator's fast path: a
+watched program runs at a third of its speed.
 """
 
 from __future__ import annotations

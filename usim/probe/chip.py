@@ -177,8 +177,10 @@ class EmulatedChip:
     def step(self) -> None:
         """Execute one instruction of a halted core, or enter or leave one exception."""
         self._halted = False
-        self._advance()
-        self.halt()
+        try:
+            self._advance()
+        finally:
+            self.halt()
 
     def run(self, instructions: int) -> bool:
         """Let a core that isn't halted execute that many instructions or so.

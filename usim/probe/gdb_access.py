@@ -177,9 +177,14 @@ class FlashLoader:
         return OK
 
     def _covering(self, address: int, size_bytes: int) -> list[FlashBlock]:
-        """The blocks that a range touches; refused if a part of it is not flash."""
+        """The blocks that a range touches; refused if a part of it is not flash.
+
+        AccessError where the option bytes keep debuggers out.
+        """
         end = address + size_bytes
         touched = [item for item in self._blocks if item.address < end and address < item.end]
         if sum(min(item.end, end) - max(item.address, address) for item in touched) != size_bytes:
             raise RefusedError(f"{address:#x} .. {end:#x} is not all flash", _NO_FLASH)
+        for block in touched:
+            self._chip.read_memory(block.address, 1)
         return touched

@@ -42,6 +42,7 @@ class MonitorCommands:
                 "reset, and boot from the vector table; halted (default, init as well) or running",
                 self._reset,
             ),
+            "halt": _Monitor("halt", "halt the core", self._halt),
             "cycles": _Monitor("cycles", "what the chip has counted since power-up", self._count),
             "state": _Monitor(
                 "state", "halted, running, asleep or locked up, and where", self._state
@@ -67,6 +68,10 @@ class MonitorCommands:
         if how not in ("halt", "init", "run"):
             return f"it is {self._table['reset'].usage}"
         self._chip.reset(halt=how != "run")
+        return self._state([])
+
+    def _halt(self, _: list[str]) -> str:
+        self._chip.halt()
         return self._state([])
 
     def _count(self, _: list[str]) -> str:

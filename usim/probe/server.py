@@ -155,9 +155,17 @@ class ChipServer:
                 self._slice = _SHORTEST_SLICE
                 self._poll()
             elif runs:
-                self.chip.run(self._slice)
-                self._slice = min(2 * self._slice, _LONGEST_SLICE)
+                self._run_slice()
                 self._poll()
+
+    def _run_slice(self) -> None:
+        try:
+            self.chip.run(self._slice)
+        except DeviceError as exc:
+            # What the emulator can't do: whoever debugs looks at where it is, and goes on elsewhere.
+            _LOG.error("the chip is halted: %s", exc)
+            self.chip.halt()
+        self._slice = min(2 * self._slice, _LONGEST_SLICE)
 
     def close(self) -> None:
         """Close every connection and port."""
