@@ -95,6 +95,17 @@ def test_flash_is_erased_by_whole_sectors_and_only_flash_is(session, chip):
     chip.device.write(0x0800_0000, b"\xff" * 0x10000)
 
 
+def test_flash_that_is_protected_from_being_read_out_is_from_gdb_too():
+    key, control = 0x4002_3C08, 0x4002_3C14  # FLASH_OPTKEYR, FLASH_OPTCR
+    words = [(key, 0x0819_2A3B), (key, 0x4C5D_6E7F), (control, 0xC0FF_55FC), (control, 0xC0FF_55FE)]
+    with EmulatedChip(load_platform("stm32f746")) as chip:
+        session = GdbSession(chip)
+        for address, value in words:  # RDP 0x55: level 1
+            chip.write_memory(address, value.to_bytes(4, "little"))
+        assert ask(session, b"m8000000,4", b"vFlashErase:08000000,8000") == [b"E0e", b"E0e"]
+        assert ask(session, b"vFlashWrite:08000000:abcd", b"m20000000,1") == [b"E0e", b"00"]
+
+
 def test_registers_are_read_and_written_together_and_one_at_a_time(session):
     (everything,) = ask(session, b"g")
     assert len(everything) == 2 * 4 * (17 + 6 + 32 + 1)

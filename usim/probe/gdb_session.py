@@ -105,7 +105,7 @@ class GdbSession(Connection):
         try:
             return command(rest[1:] if len(name) > 1 and rest[:1] in _SEPARATORS else rest)
         except RefusedError as exc:
-            _LOG.info("gdb's packet %r is refused: %s", packet[:40], exc)
+            _LOG.debug("gdb's packet %r is refused: %s", packet[:40], exc)
             return exc.code
         except AccessError:
             return NO_MEMORY

@@ -162,7 +162,7 @@ class ChipServer:
         try:
             self.chip.run(self._slice)
         except DeviceError as exc:
-            # What the emulator can't do: whoever debugs looks at where it is, and goes on elsewhere.
+            # What the emulator can't do: whoever debugs can look at it, and go on elsewhere.
             _LOG.error("the chip is halted: %s", exc)
             self.chip.halt()
         self._slice = min(2 * self._slice, _LONGEST_SLICE)
