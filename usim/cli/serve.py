@@ -79,7 +79,11 @@ def serve(platform_name: str, image: Path | None, timing: Timing, **ports: Any) 
     platform = load_platform(platform_name)
     program = read_program(image) if image else None
     signal.signal(signal.SIGTERM, _end)
-    with EmulatedChip(platform, timing) as chip, ChipServer(chip) as server:
+    with (
+        contextlib.suppress(KeyboardInterrupt),  # the way to end it
+        EmulatedChip(platform, timing) as chip,
+        ChipServer(chip) as server,
+    ):
         if program is not None:
             load_firmware(chip, program)
         if jtag is not None:
@@ -90,8 +94,7 @@ def serve(platform_name: str, image: Path | None, timing: Timing, **ports: Any) 
             click.echo(_invite_gdb(platform, listen, port, image))
         chip.reset(halt=gdb is not None)
         sys.stdout.flush()
-        with contextlib.suppress(KeyboardInterrupt):  # the way to end it
-            server.run()
+        server.run()
 
 
 def _invite_openocd(platform: Platform, host: str, port: int) -> str:

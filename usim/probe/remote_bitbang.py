@@ -70,7 +70,7 @@ class RemoteBitbang(Connection):
         while at < last and data[at] in _LOW and data[at + 1] in _HIGH:
             state = NEXT[state][data[at + 1] >> 1 & 1]
             at += 2
-            self._tck = 1
+            self._tck = self._tdo = 1
             if state in ACTIVE:
                 chain.enter(state)
                 if chain.shifting:

@@ -147,16 +147,20 @@ class ChipServer:
         """Serve until stop()."""
         self._running = True
         while self._running:
-            runs = self.chip.state == "running"
-            events = self._selector.select(0 if runs else _IDLE_S)
+            events = self._selector.select(0 if self._chip_runs else _IDLE_S)
             for key, mask in events:
                 key.data(mask)
             if events:
                 self._slice = _SHORTEST_SLICE
                 self._poll()
-            elif runs:
+            if self._chip_runs:
+                # Between two requests too: a debugger that never stops asking stops no program.
                 self._run_slice()
                 self._poll()
+
+    @property
+    def _chip_runs(self) -> bool:
+        return self.chip.state == "running"
 
     def _run_slice(self) -> None:
         try:
@@ -201,12 +205,12 @@ class ChipServer:
             self._send(client, b"")
         if mask & selectors.EVENT_READ:
             for _ in range(_ROUNDS):
-                if not self._serve_once(client):
+                if not self._serve_once(client) or self._chip_runs:
                     return
 
     def _serve_once(self, client: _Client) -> bool:
         """Serve one request, which may be a moment away; False if there is none."""
-        data = _receive(client.socket)
+        data = _receive(client.socket, 0 if self._chip_runs else _LINGER_S)
         if data is None:
             return False
         if data:
@@ -251,9 +255,9 @@ class ChipServer:
             _LOG.info("%s client has gone", client.port.name)
 
 
-def _receive(source: socket.socket) -> bytes | None:
-    """What a client sent: b"" if it has gone, None if it stays silent for a moment."""
-    deadline = time.perf_counter() + _LINGER_S
+def _receive(source: socket.socket, timeout_s: float) -> bytes | None:
+    """What a client sent: b"" if it has gone, None if it stays silent for so long."""
+    deadline = time.perf_counter() + timeout_s
     while True:
         try:
             return source.recv(_RECEIVE_BYTES)
