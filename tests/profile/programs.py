@@ -1,57 +1,10 @@
-"""Small programs for the tests, compiled and linked with the toolchain that comes with usim."""
+"""Programs for the tests of profiles."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import tempfile
-from functools import lru_cache
-from pathlib import Path
+from firmware import DATA, build, build_alone, compile_c, link
 
-from usim.platforms import load_platform
-from usim.toolchain import find_toolchain
-
-DATA = Path(__file__).parent / "data"
-
-
-@lru_cache(maxsize=32)
-def _link(objects: tuple[bytes, ...], script: str, *options: str) -> bytes:
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        names = []
-        for number, content in enumerate(objects):
-            (folder / f"{number}.o").write_bytes(content)
-            names.append(f"{number}.o")
-        (folder / "script.ld").write_text(script, encoding="utf-8")
-        command = [sys.executable, "-m", "ziglang", "ld.lld", *names]
-        command += ["-T", "script.ld", "-o", "program.elf", *options]
-        # Its caches stay out of this folder, which goes away.
-        done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, check=False, env=os.environ
-        )
-        assert done.returncode == 0, done.stderr
-        return (folder / "program.elf").read_bytes()
-
-
-def compile_c(source: str, name: str, *flags: str) -> bytes:
-    core = load_platform("stm32f746").core
-    return find_toolchain("clang").compile(source, name=name, core=core, flags=flags)
-
-
-def build(source: str, name: str = "main.c", *, script: str | None = None, flags=()) -> bytes:
-    """An executable of `source` and the start-up code."""
-    startup = (DATA / "startup.c").read_text(encoding="utf-8")
-    objects = (compile_c(source, name, *flags), compile_c(startup, "startup.c"))
-    return _link(objects, script or (DATA / "flash.ld").read_text(encoding="utf-8"))
-
-
-def build_alone(source: str, name: str = "main.c", *, script: str | None = None, flags=()) -> bytes:
-    """An executable without start-up code."""
-    return _link(
-        (compile_c(source, name, *flags),),
-        script or (DATA / "flash.ld").read_text(encoding="utf-8"),
-    )
+__all__ = ["DATA", "build", "build_alone", "compile_c", "mixed", "stripped"]
 
 
 def mixed() -> bytes:
@@ -63,4 +16,4 @@ def stripped() -> bytes:
     source = (DATA / "mixed.c").read_text(encoding="utf-8")
     startup = (DATA / "startup.c").read_text(encoding="utf-8")
     objects = (compile_c(source, "mixed.c"), compile_c(startup, "startup.c"))
-    return _link(objects, (DATA / "flash.ld").read_text(encoding="utf-8"), "--strip-all")
+    return link(objects, (DATA / "flash.ld").read_text(encoding="utf-8"), "--strip-all")

@@ -20,6 +20,7 @@ COMMANDS = {
     "doctor": ("usim.cli.doctor:doctor", "Check what is installed, and say how to get the rest."),
     "profile": ("usim.cli.profile:profile", "Say where the cycles of a bare-metal program go."),
     "export": ("usim.cli.export:export", "Write a model as an executable for other tools."),
+    "serve": ("usim.cli.serve:serve", "Let a debugger work on an emulated chip."),
     "annotate": ("usim.cli.annotate:annotate", "Show what each instruction of a function costs."),
 }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import time
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import Final
 
@@ -19,12 +20,13 @@ from usim.devices.host_memory import FlashCells, HostMemory
 from usim.devices.peripherals import USART_TYPE, build_peripherals
 from usim.devices.peripherals.rcc import ResetAndClockControl
 from usim.devices.peripherals.usart import Usart
-from usim.devices.system_registers import CFSR, VTOR, SystemRegisters
+from usim.devices.system_registers import CFSR, DFSR, VTOR, DebugUnit, SystemRegisters
 from usim.devices.unicorn_engine import REGISTER_IDS, Stop, StopKind, UnicornEngine
 from usim.errors import DeviceError, DeviceTimeoutError
 from usim.formatting import format_address
 from usim.platforms import Platform
 from usim.repl import PlatformFile, read_repl
+from usim.timing.counter import Watchpoint
 from usim.timing.memory import CacheUse
 from usim.timing.timer import CycleTimer
 
@@ -121,6 +123,14 @@ class EmbeddedDevice(Device):
         return self._core().counter.executed
 
     @property
+    def counted(self) -> int:
+        """What `capabilities.count` names, since open()."""
+        engine = self._core()
+        if self._timing == "count" or engine.timer is None:
+            return engine.counter.executed
+        return engine.timer.cycles
+
+    @property
     def fault_status(self) -> int:
         """CFSR."""
         return self._system.value(CFSR)
@@ -134,6 +144,22 @@ class EmbeddedDevice(Device):
     def run_slice(self, stop_address: int, instructions: int) -> Stop:
         """Run until `stop_address`, for `instructions` or so, or to an event, which isn't taken."""
         return self._core().run(stop_address & ~1, instructions)
+
+    def set_breakpoints(self, addresses: Collection[int]) -> None:
+        """Have `run_slice` stop at these addresses too (REACHED)."""
+        self._core().set_breakpoints(addresses)
+
+    def attach_debug(self, unit: DebugUnit) -> None:
+        """Have accesses to the system space ask a debug unit first."""
+        self._system.debug = unit
+
+    def add_debug_status(self, bits: int) -> None:
+        """Set bits of DFSR."""
+        self._system.set_bits(DFSR, bits)
+
+    def set_watchpoints(self, watchpoints: Sequence[Watchpoint]) -> None:
+        """Have `run_slice` stop behind accesses of the program's to these (WATCHED)."""
+        self._core().set_watchpoints(watchpoints)
 
     def halt(self) -> None:
         """End the running slice, from within a callback."""

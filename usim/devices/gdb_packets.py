@@ -14,6 +14,9 @@ _ESCAPE: Final = ord("}")
 _REPEAT: Final = ord("*")
 _FLIP: Final = 0x20
 _REPEAT_BIAS: Final = 29
+# Between packets: Ctrl-C, and "send that again" (E.1, E.9).
+_INTERRUPT: Final = 0x03
+_REJECTED: Final = ord("-")
 _SPECIAL: Final = frozenset(b"$#}*")
 
 
@@ -60,11 +63,12 @@ def unpack(content: bytes) -> bytes:
 
 
 class PacketReader:
-    """Takes bytes as they come, gives packets."""
+    """Takes bytes as they come, gives packets. What is longer than `longest` is damaged."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest: int = 1 << 20) -> None:
         self._pending = bytearray()
-        self._damaged = False
+        self._longest = longest
+        self._damaged = self._interrupted = self._rejected = False
 
     def feed(self, data: bytes) -> None:
         """Bytes that arrived."""
@@ -73,17 +77,21 @@ class PacketReader:
     def next_packet(self) -> bytes | None:
         """The next whole packet's content; None if there is none yet, or it was damaged."""
         start = self._pending.find(_START)
+        self._note(self._pending if start < 0 else self._pending[:start])
         if start < 0:
             self._pending.clear()  # acknowledgements, or noise
             return None
         end = self._pending.find(_END, start)
         if end < 0 or len(self._pending) < end + 3:
             del self._pending[:start]
+            if len(self._pending) > self._longest:
+                self._pending.clear()
+                self._damaged = True
             return None
         content = bytes(self._pending[start + 1 : end])
         checksum = bytes(self._pending[end + 1 : end + 3])
         del self._pending[: end + 3]
-        if checksum.lower() != b"%02x" % (sum(content) & 0xFF):
+        if checksum.lower() != b"%02x" % (sum(content) & 0xFF) or len(content) > self._longest:
             self._damaged = True
             return None
         return unpack(content)
@@ -92,3 +100,17 @@ class PacketReader:
         """Whether a packet with a wrong checksum came since the last time."""
         damaged, self._damaged = self._damaged, False
         return damaged
+
+    def take_interrupt(self) -> bool:
+        """Whether Ctrl-C came, between packets, since the last time."""
+        interrupted, self._interrupted = self._interrupted, False
+        return interrupted
+
+    def take_rejected(self) -> bool:
+        """Whether the other side wants the last packet again since the last time."""
+        rejected, self._rejected = self._rejected, False
+        return rejected
+
+    def _note(self, between: bytearray) -> None:
+        self._interrupted |= _INTERRUPT in between
+        self._rejected |= _REJECTED in between

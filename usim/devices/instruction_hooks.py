@@ -26,6 +26,11 @@ _REGISTERS: Final = (
 )
 
 
+Hook = ctypes.c_size_t
+# Unicorn's way to say all addresses: a last one before the first.
+EVERYWHERE: Final = (1, 0)
+
+
 class InstructionHooks:
     """The hooks of one core; `memory` is the timing model that wants to see accesses, if any."""
 
@@ -38,7 +43,7 @@ class InstructionHooks:
         self._serving_register = False
         self._unhooked_accesses: list[int] = []
         self._hooked: set[tuple[int, str]] = set()
-        self._native_hook(unicorn_const.UC_HOOK_BLOCK, "usim_on_block", 1, 0)
+        self.add(unicorn_const.UC_HOOK_BLOCK, "usim_on_block", EVERYWHERE)
 
     def map_registers(
         self,
@@ -75,7 +80,7 @@ class InstructionHooks:
         """Make sure that execution can stop at `address`, inside a block as well."""
         if address not in self._stop_hooks:
             self._stop_hooks.add(address)
-            self._native_hook(unicorn_const.UC_HOOK_CODE, "usim_on_stop_address", address, address)
+            self.add(unicorn_const.UC_HOOK_CODE, "usim_on_stop_address", (address, address))
             self._uc.ctl_flush_tb()
 
     def hook_late_accesses(self) -> None:
@@ -110,6 +115,31 @@ class InstructionHooks:
         status = self._uc.reg_read(arm_const.UC_ARM_REG_CPSR)
         mask = status >> 25 & 0b11 | status >> 8 & 0b1100
         return 4 - (mask & -mask).bit_length() + 1 if mask else 0
+
+    def add(
+        self, kinds: int, callback: str, addresses: tuple[int, int], data: int | None = None
+    ) -> Hook:
+        """Call the native side from the first of `addresses` to the last, both included."""
+        hook = ctypes.c_size_t()
+        status = uclib.uc_hook_add(
+            self._uc._uch,
+            ctypes.byref(hook),
+            ctypes.c_int(kinds),
+            ctypes.c_void_p(self._counter.callback(callback)),
+            ctypes.c_void_p(self._counter.pointer if data is None else data),
+            *map(ctypes.c_uint64, addresses),
+        )
+        if status != unicorn_const.UC_ERR_OK:
+            raise DeviceError(f"the emulator refused a hook: {UcError(status)}")
+        return hook
+
+    def remove(self, hook: Hook) -> None:
+        """Take a hook away."""
+        uclib.uc_hook_del(self._uc._uch, hook)
+
+    def drop_translations(self) -> None:
+        """Have all code translated anew: hooks are part of translations."""
+        self._uc.ctl_flush_tb()
 
     def _in_callback(self, serve: Callable[..., Any], *arguments: int) -> Any:  # noqa: ANN401
         self._serving_register = True
@@ -151,21 +181,5 @@ class InstructionHooks:
         if key in self._hooked:
             return False
         self._hooked.add(key)
-        self._native_hook(unicorn_const.UC_HOOK_CODE, callback, instruction, instruction, data)
+        self.add(unicorn_const.UC_HOOK_CODE, callback, (instruction, instruction), data)
         return True
-
-    def _native_hook(
-        self, kinds: int, callback: str, begin: int, end: int, data: int | None = None
-    ) -> None:
-        hook = ctypes.c_size_t()
-        status = uclib.uc_hook_add(
-            ctypes.c_void_p(self._uc._uch.value),
-            ctypes.byref(hook),
-            ctypes.c_int(kinds),
-            ctypes.c_void_p(self._counter.callback(callback)),
-            ctypes.c_void_p(self._counter.pointer if data is None else data),
-            ctypes.c_uint64(begin),
-            ctypes.c_uint64(end),
-        )
-        if status != unicorn_const.UC_ERR_OK:
-            raise DeviceError(f"the emulator refused a hook: {UcError(status)}")

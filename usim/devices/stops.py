@@ -24,6 +24,7 @@ class StopKind(Enum):
     READ = auto()  # no memory there to read
     WRITE = auto()  # ... or to write, or it is read-only
     FETCH = auto()
+    WATCHED = auto()  # behind an access to `address`, which is watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ KINDS: Final = {
     StopReason.NONE: StopKind.SLEEP,
     StopReason.ADDRESS_REACHED: StopKind.REACHED,
     StopReason.BUDGET_SPENT: StopKind.SLICE,
+    StopReason.WATCHED: StopKind.WATCHED,
     StopReason.DIVIDED_BY_ZERO: StopKind.DIVIDE_BY_ZERO,
 }
 # The exception numbers that Unicorn reports for an M-profile core.

@@ -70,6 +70,16 @@ class Caches(Protocol):
     def geometry(self, *, instruction: bool) -> int: ...
 
 
+class DebugUnit(Protocol):
+    """What a debugger uses of the system space, where one can be attached."""
+
+    def read(self, address: int) -> int | None:
+        """A word; None if the register is none of the unit's."""
+
+    def write(self, address: int, value: int) -> bool:
+        """Set a word; False if the register is none of the unit's, or others' as well."""
+
+
 class SystemRegisters:
     """State behind 0xE000_0000. `count` gives what CYCCNT counts; it is asked at each access."""
 
@@ -77,6 +87,7 @@ class SystemRegisters:
         self._set_divide_trap = set_divide_trap
         # What the cache registers act on; None where memory has no timing.
         self.caches: Caches | None = None
+        self.debug: DebugUnit | None = None
         self._logged: set[int] = set()
         self.dwt = Dwt(count)
         self.reset()
@@ -129,6 +140,8 @@ class SystemRegisters:
         self._write_word(word_address, value & 0xFFFF_FFFF)
 
     def _read_word(self, address: int) -> int:
+        if self.debug is not None and (word := self.debug.read(address)) is not None:
+            return word
         if address in Dwt.REGISTERS:
             return self.dwt.read(address)
         if address == CCSIDR and self.caches is not None:
@@ -138,6 +151,8 @@ class SystemRegisters:
         return self._values.get(address, 0)
 
     def _write_word(self, address: int, value: int) -> None:
+        if self.debug is not None and self.debug.write(address, value):
+            return
         if address in Dwt.REGISTERS:
             self.dwt.write(address, value)
         elif address in _BY_SET_AND_WAY or address == ICIALLU:

@@ -7,7 +7,7 @@ in `exceptions.py` and `system_registers.py`; this module runs instructions and 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,9 +16,10 @@ from unicorn.unicorn_py3.unicorn import uclib
 
 from usim.devices.instruction_hooks import InstructionHooks
 from usim.devices.stops import INTERRUPTS, KINDS, NOT_EXECUTED, Stop, StopKind
+from usim.devices.watchpoints import Watchpoints
 from usim.errors import DeviceError
 from usim.platforms import Platform
-from usim.timing.counter import InstructionCounter, StopReason
+from usim.timing.counter import InstructionCounter, StopReason, Watchpoint
 from usim.timing.memory import MemoryModel
 from usim.timing.timer import CycleTimer
 
@@ -80,6 +81,7 @@ class UnicornEngine:
         # Stores to memory mapped as read-only: (address, data), and whether one was taken.
         self.store_to_read_only: Callable[[int, bytes], bool] = lambda _address, _data: False
         self._hooks = InstructionHooks(self._uc, self.counter)
+        self._watchpoints = Watchpoints(self._hooks, self.counter)
         self._uc.hook_add(unicorn_const.UC_HOOK_MEM_INVALID, self._on_bad_access)
         self._uc.hook_add(unicorn_const.UC_HOOK_INTR, self._on_interrupt)
 
@@ -192,6 +194,16 @@ class UnicornEngine:
         """End `run` from within a callback; it says SLEEP."""
         self._uc.emu_stop()
 
+    def set_breakpoints(self, addresses: Collection[int]) -> None:
+        """Have `run` stop at these addresses too: at most counter.MAX_BREAKPOINTS."""
+        for address in addresses:
+            self._hooks.watch(address)
+        self.counter.set_breakpoints(addresses)
+
+    def set_watchpoints(self, watchpoints: Sequence[Watchpoint]) -> None:
+        """Have `run` stop behind accesses to these: at most counter.MAX_WATCHPOINTS."""
+        self._watchpoints.place(watchpoints)
+
     def run(self, stop_address: int, budget: int) -> Stop:
         """Execute from pc until `stop_address`, `budget` instructions on or so, or an event."""
         self._hooks.watch(stop_address)
@@ -244,7 +256,8 @@ class UnicornEngine:
         if reason is StopReason.NEW_BLOCK:
             self._hooks.inspect_block(*self.counter.block)
             return None
-        return Stop(KINDS[reason], pc)
+        watched = self._watchpoints.take_hit().address if reason is StopReason.WATCHED else 0
+        return Stop(KINDS[reason], pc, watched)
 
     def _stop_at_bad_access(self, bad: _BadAccess) -> Stop:
         # After a store that faults, Unicorn finishes the block. The registers go back to where they

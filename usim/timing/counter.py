@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +16,11 @@ _FOLDER: Final = Path(__file__).parent / "native"
 _SOURCES: Final = (_FOLDER / "counter.c", _FOLDER / "timer.c", _FOLDER / "memory.c")
 
 
+# As many as counter.h has room for.
+MAX_BREAKPOINTS: Final = 64
+MAX_WATCHPOINTS: Final = 16
+
+
 class StopReason(IntEnum):
     """Why the native side ended a run."""
 
@@ -24,6 +30,7 @@ class StopReason(IntEnum):
     NEW_BLOCK = 3
     DIVIDED_BY_ZERO = 4
     INSIDE_IT_BLOCK = 5
+    WATCHED = 6
 
 
 class InspectReason(IntFlag):
@@ -33,6 +40,30 @@ class InspectReason(IntFlag):
     REGISTERS = 2  # its code makes a pointer to system registers
     ACCESSES = 4
     POINTERS = 8  # a core register holds one
+
+
+class Watched(IntFlag):
+    """Which accesses a watchpoint is for."""
+
+    READS = 1
+    WRITES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Watchpoint:
+    """Memory whose accesses by the program end a run."""
+
+    address: int
+    size_bytes: int
+    accesses: Watched
+
+
+class _Watch(ctypes.Structure):
+    _fields_ = (
+        ("first", ctypes.c_uint32),
+        ("last", ctypes.c_uint32),
+        ("accesses", ctypes.c_uint32),
+    )
 
 
 class _Counter(ctypes.Structure):
@@ -56,6 +87,11 @@ class _Counter(ctypes.Structure):
         ("inspect_all", ctypes.c_uint32),
         ("accessing", ctypes.c_uint32),
         ("inspect_reasons", ctypes.c_uint32),
+        ("breakpoint_count", ctypes.c_uint32),
+        ("breakpoints", ctypes.c_uint32 * MAX_BREAKPOINTS),
+        ("watched", ctypes.c_uint32),
+        ("watch_count", ctypes.c_uint32),
+        ("watches", _Watch * MAX_WATCHPOINTS),
     )
 
 
@@ -173,6 +209,25 @@ class InstructionCounter:
         self._state.budget = self._state.instructions + budget
         self._state.stop_reason = StopReason.NONE
         self._state.stopped_inside = 0
+
+    def set_breakpoints(self, addresses: Collection[int]) -> None:
+        """Where runs stop besides the stop address: at most MAX_BREAKPOINTS addresses."""
+        self._state.breakpoints[: len(addresses)] = list(addresses)
+        self._state.breakpoint_count = len(addresses)
+
+    def set_watchpoints(self, watchpoints: Sequence[Watchpoint]) -> None:
+        """What is watched, for the hooks that look: at most MAX_WATCHPOINTS, none of them empty."""
+        for place, watchpoint in enumerate(watchpoints):
+            last = watchpoint.address + watchpoint.size_bytes - 1
+            self._state.watches[place] = _Watch(watchpoint.address, last, watchpoint.accesses)
+        self._state.watch_count = len(watchpoints)
+        self._state.watched = 0
+
+    def take_watched(self) -> int:
+        """The place among the watchpoints of the one that was hit."""
+        place: int = self._state.watched - 1
+        self._state.watched = 0
+        return place
 
     @property
     def stop_reason(self) -> StopReason:

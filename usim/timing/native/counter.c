@@ -9,6 +9,8 @@
  */
 #include "counter.h"
 
+#define UC_MEM_WRITE 17 /* unicorn.h's uc_mem_type */
+
 static uint32_t is_wide(uint16_t halfword) {
     return (halfword >> 11) >= 0x1DU;
 }
@@ -144,6 +146,18 @@ static void stop(counter_t *counter, uint32_t reason) {
     counter->emu_stop(counter->engine);
 }
 
+static uint32_t is_stop_address(const counter_t *counter, uint32_t address) {
+    if (address == counter->stop_address) {
+        return 1;
+    }
+    for (uint32_t i = 0; i < counter->breakpoint_count; i++) {
+        if (address == counter->breakpoints[i]) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* UC_HOOK_BLOCK over all memory. A block that is stopped here has not run and is not counted. */
 USIM_EXPORT void usim_on_block(void *engine, uint64_t address, uint32_t size, void *user) {
     counter_t *counter = user;
@@ -156,7 +170,11 @@ USIM_EXPORT void usim_on_block(void *engine, uint64_t address, uint32_t size, vo
     counter->block_address = start;
     counter->block_size = 0;
     counter->accessing = 0;
-    if (start == counter->stop_address) {
+    if (counter->watched != 0U) {
+        stop(counter, WATCHED);
+        return;
+    }
+    if (is_stop_address(counter, start) != 0U) {
         stop(counter, ADDRESS_REACHED);
         return;
     }
@@ -210,24 +228,58 @@ static uint32_t is_in_it_block(counter_t *counter, uint32_t pc) {
     return left != 0U;
 }
 
-/* UC_HOOK_CODE on the one address where a run may have to end inside a block. */
+/* End the run before the instruction at `pc`, inside the current block. */
+static void stop_inside(counter_t *counter, uint32_t pc, uint32_t reason) {
+    counter->instructions -= usim_counter_behind(counter, pc);
+    counter->block_size = 0;
+    counter->stopped_inside = 1;
+    if (counter->timer != NULL) {
+        usim_pause_timer(counter->timer, pc);
+    }
+    stop(counter, reason);
+}
+
+/* UC_HOOK_CODE on an address where a run may have to end inside a block. */
 USIM_EXPORT void usim_on_stop_address(void *engine, uint64_t address, uint32_t size, void *user) {
     counter_t *counter = user;
     (void)engine;
     (void)size;
-    if ((uint32_t)address != counter->stop_address || counter->stop_reason != RUNNING) {
+    if (counter->stop_reason != RUNNING || is_stop_address(counter, (uint32_t)address) == 0U) {
         return;
     }
     if (is_in_it_block(counter, (uint32_t)address) != 0U) {
         stop(counter, INSIDE_IT_BLOCK); /* the block is finished first */
     } else {
-        counter->instructions -= usim_counter_behind(counter, (uint32_t)address);
-        counter->block_size = 0;
-        counter->stopped_inside = 1;
-        if (counter->timer != NULL) {
-            usim_pause_timer(counter->timer, (uint32_t)address);
+        stop_inside(counter, (uint32_t)address, counter->watched != 0U ? WATCHED : ADDRESS_REACHED);
+    }
+}
+
+/* UC_HOOK_MEM_READ and _WRITE over all memory, while something is watched. */
+USIM_EXPORT void usim_on_access_watching(void *engine, int type, uint64_t address, int size,
+                                         int64_t value, void *user) {
+    counter_t *counter = user;
+    const uint32_t access = type == UC_MEM_WRITE ? WATCH_WRITES : WATCH_READS;
+    const uint32_t first = (uint32_t)address;
+    const uint32_t last = first + (uint32_t)size - 1U;
+    (void)engine;
+    (void)value;
+    for (uint32_t i = 0; i < counter->watch_count && counter->watched == 0U; i++) {
+        const watch_t *watch = &counter->watches[i];
+        if ((watch->accesses & access) != 0U && first <= watch->last && watch->first <= last) {
+            counter->watched = i + 1U;
         }
-        stop(counter, ADDRESS_REACHED);
+    }
+}
+
+/* UC_HOOK_CODE over all memory, while something is watched: stops behind what was hit. */
+USIM_EXPORT void usim_on_instruction_watching(void *engine, uint64_t address, uint32_t size,
+                                              void *user) {
+    counter_t *counter = user;
+    (void)engine;
+    (void)size;
+    if (counter->watched != 0U && counter->stop_reason == RUNNING &&
+        is_in_it_block(counter, (uint32_t)address) == 0U) {
+        stop_inside(counter, (uint32_t)address, WATCHED);
     }
 }
 

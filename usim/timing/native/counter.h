@@ -13,6 +13,8 @@
 #define USIM_EXPORT __attribute__((visibility("default")))
 #endif
 
+#define MAX_BREAKPOINTS 64U
+#define MAX_WATCHPOINTS 16U
 #define SLOTS 65536U /* power of 2; a slot lost to a collision only costs a recount */
 #define MAX_BLOCK_BYTES 4096U
 #define CODE_PAGE_SHIFT                                                                            \
@@ -26,8 +28,17 @@ enum stop_reason {
     ADDRESS_REACHED = 2,
     NEW_BLOCK = 3,
     DIVIDED_BY_ZERO = 4,
-    INSIDE_IT_BLOCK = 5 /* ADDRESS_REACHED where Unicorn can't stop */
+    INSIDE_IT_BLOCK = 5, /* ADDRESS_REACHED where Unicorn can't stop */
+    WATCHED = 6          /* behind an instruction that accessed what is watched */
 };
+
+enum watched_access { WATCH_READS = 1, WATCH_WRITES = 2 };
+
+typedef struct {
+    uint32_t first; /* addresses, both included */
+    uint32_t last;
+    uint32_t accesses;
+} watch_t;
 
 enum inspect_reason {
     INSPECT_DIVISION = 1,
@@ -63,6 +74,11 @@ typedef struct {
     uint32_t inspect_all;     /* stop before every block that is new, not only those that divide */
     uint32_t accessing;       /* the hooked instruction that runs, 0 since the block began */
     uint32_t inspect_reasons; /* of the block that NEW_BLOCK stopped before */
+    uint32_t breakpoint_count;
+    uint32_t breakpoints[MAX_BREAKPOINTS]; /* stop addresses besides stop_address */
+    uint32_t watched;                      /* 1 + the place in `watches` of one that was hit */
+    uint32_t watch_count;
+    watch_t watches[MAX_WATCHPOINTS];
     uint8_t code_pages[CODE_PAGES / 8U]; /* bit set: code has run there since usim_counter_forget */
     slot_t slots[SLOTS];
 } counter_t;
