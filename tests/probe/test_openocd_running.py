@@ -160,3 +160,45 @@ def test_sleep_and_lockup_are_states_that_a_halt_ends(
     answers = values(said)
     assert answers["running"] & (S_SLEEP | S_LOCKUP) == flag
     assert answers["halted"] & (S_SLEEP | S_LOCKUP) == 0
+
+
+def test_a_watchpoint_halts_behind_the_access_and_is_told_from_a_breakpoint(
+    openocd: OpenOcd,
+) -> None:
+    said = openocd.run(
+        *start(COUNTS),
+        f"mww {COUNTER:#x} 41",
+        f"mww {COUNTER + 4:#x} 0",
+        f"wp {COUNTER:#x} 4 w",
+        f"wp {COUNTER + 4:#x} 4 r",  # which the program leaves alone
+        "resume",
+        "wait_halt",
+        register("r0"),
+        f"echo stored=[lindex [read_memory {COUNTER:#x} 32 1] 0]",
+        f"rwp {COUNTER:#x}",
+        f"wp {COUNTER:#x} 4 r",
+        "resume",
+        "wait_halt",
+        register("pc"),
+    )
+    assert said.count("halted due to watchpoint") == 2
+    answers = values(said)
+    assert (answers["r0"], answers["stored"]) == (42, 42)
+    assert answers["pc"] == CODE + 10  # behind the load
+
+
+def test_a_debugger_counts_with_cyccnt_although_it_is_locked(openocd: OpenOcd) -> None:
+    said = openocd.run(
+        *start(IT_BLOCK),
+        "mmw 0xE000EDFC 0x01000000 0",  # DEMCR.TRCENA
+        "mww 0xE0001004 1000",
+        "mmw 0xE0001000 1 0",
+        "step",
+        "step",
+        "echo count=[lindex [read_memory 0xE0001004 32 1] 0]",
+        # A system reset leaves the debug registers alone.
+        "reset halt",
+        "echo demcr=[lindex [read_memory 0xE000EDFC 32 1] 0]",
+    )
+    assert values(said)["count"] == 1002
+    assert values(said)["demcr"] & 1 << 24

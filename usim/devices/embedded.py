@@ -153,6 +153,10 @@ class EmbeddedDevice(Device):
         """Have accesses to the system space ask a debug unit first."""
         self._system.debug = unit
 
+    def write_dwt(self, address: int, value: int) -> None:
+        """Set DWT_CTRL or DWT_CYCCNT, whether they are locked or not."""
+        self._system.dwt.set(address, value)
+
     def add_debug_status(self, bits: int) -> None:
         """Set bits of DFSR."""
         self._system.set_bits(DFSR, bits)

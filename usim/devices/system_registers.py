@@ -219,9 +219,12 @@ class Dwt:
         """A word of REGISTERS. Locked, the unit ignores software's writes, as on the Cortex-M7."""
         if address == DWT_LAR:
             self._locked = value != _LAR_KEY
-        elif self._locked:
-            return
-        elif address == DWT_CYCCNT:
+        elif not self._locked:
+            self.set(address, value)
+
+    def set(self, address: int, value: int) -> None:
+        """A word of REGISTERS as a debugger writes it, for whom there is no lock."""
+        if address == DWT_CYCCNT:
             self._set(value)
         elif address == DWT_CTRL:
             self._switch(enabled=bool(value & _CYCCNTENA), trace=self._trace)

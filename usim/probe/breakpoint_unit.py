@@ -41,6 +41,10 @@ class BreakpointUnit:
             self._comparators[number] = value
         else:
             return address == _FP_REMAP
-        enabled = [value & ~1 for value in self._comparators if value & 1] if self._enabled else []
-        self._place(enabled)
+        self.place()
         return True
+
+    def place(self) -> None:
+        """Give the chip its breakpoints."""
+        enabled = [value & ~1 for value in self._comparators if value & 1]
+        self._place(enabled if self._enabled else [])

@@ -288,7 +288,7 @@ class EmulatedChip:
         elif stop.kind is StopKind.REACHED:
             self._arrive(stop.pc)
         elif stop.kind is StopKind.WATCHED:
-            self.watchpoints.hit_address = stop.address
+            self.watchpoints.hit(stop.address)
             self.halt(HaltReason.DWTTRAP)
         elif stop.kind is StopKind.SLEEP:
             self._asleep = True

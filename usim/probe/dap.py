@@ -7,10 +7,13 @@ verify, the transaction counter.
 
 from __future__ import annotations
 
+import logging
 from typing import Final, Protocol
 
-from usim.errors import AccessError
+from usim.errors import AccessError, DeviceError
 from usim.probe.jtag import Tap
+
+_LOG = logging.getLogger(__name__)
 
 # Instructions of the JTAG-DP (B3.2). What is none of them bypasses.
 _ABORT: Final = 0b1000
@@ -184,5 +187,8 @@ class JtagDp(Tap):
                 return self._ap.read(address)
             self._ap.write(address, data)
         except AccessError:
+            self._control |= _STICKY_ERROR
+        except DeviceError as exc:  # what a chip could do and the emulator can't
+            _LOG.error("%s", exc)
             self._control |= _STICKY_ERROR
         return 0

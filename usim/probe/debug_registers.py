@@ -1,6 +1,7 @@
 """The debug registers of the core: DHCSR, DCRSR, DCRDR, DEMCR, AIRCR, breakpoints, identification.
 
-Source: Armv7-M Architecture Reference Manual (DDI 0403E), C1.6, C1.11 (FPB), B3.2.6 (AIRCR).
+Source: Armv7-M Architecture Reference Manual (DDI 0403E), C1.6, C1.8 (DWT), C1.11 (FPB), B3.2.6
+(AIRCR).
 The chip's system registers ask this unit first, for the debugger's accesses and the program's.
 """
 
@@ -9,15 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from usim.devices.system_registers import AIRCR, DEMCR
+from usim.devices.system_registers import AIRCR, DEMCR, DWT_CTRL, DWT_CYCCNT
 from usim.probe.breakpoint_unit import BreakpointUnit
 from usim.probe.chip import EmulatedChip, VectorCatch
 from usim.probe.rom_table import make_id_registers
+from usim.probe.watchpoint_unit import WatchpointUnit
 
 DHCSR: Final = 0xE000_EDF0
 DCRSR: Final = 0xE000_EDF4
 DCRDR: Final = 0xE000_EDF8
 
+_COUNTER: Final = frozenset({DWT_CTRL, DWT_CYCCNT})
 # What breakpoints of this unit and C_DEBUGEN are called at the chip.
 DEBUGGER: Final = "jtag"
 
@@ -58,6 +61,7 @@ class DebugRegisters:
         self._breakpoints = BreakpointUnit(
             lambda addresses: chip.set_breakpoints(DEBUGGER, addresses)
         )
+        self._watchpoints = WatchpointUnit(chip.watchpoints, DEBUGGER)
         self._ids = make_id_registers(device_id)
         self._readers: dict[int, Callable[[], int]] = {
             DHCSR: self._read_status,
@@ -77,15 +81,25 @@ class DebugRegisters:
         reader = self._readers.get(address)
         if reader is not None:
             return reader()
-        value = self._breakpoints.read(address)
-        return value if value is not None else self._ids.get(address)
+        for unit in (self._breakpoints, self._watchpoints):
+            value = unit.read(address)
+            if value is not None:
+                return value
+        return self._ids.get(address)
 
     def write(self, address: int, value: int) -> bool:
         """Set a word; False if the register is none of this unit's."""
         writer = self._writers.get(address)
         if writer is not None:
             return writer(value)
-        return self._breakpoints.write(address, value) or address in self._ids
+        if self._chip.executing:
+            # These units are the debugger's: a program can't use them to debug itself.
+            return self._breakpoints.read(address) is not None or address in self._ids
+        if address in _COUNTER:
+            self._chip.device.write_dwt(address, value)  # its lock is for the program's accesses
+            return True
+        units = (self._breakpoints, self._watchpoints)
+        return any(unit.write(address, value) for unit in units) or address in self._ids
 
     # DHCSR.
 
@@ -106,13 +120,17 @@ class DebugRegisters:
         chip = self._chip
         if value >> 16 != _KEY or chip.executing:
             return True
+        begins = value & ~self._control & _C_DEBUGEN
         self._control = value & _KEPT
         if not value & _C_DEBUGEN:
             chip.detach(DEBUGGER)
             if chip.halted:
                 chip.resume()
             return True
-        chip.attach(DEBUGGER)
+        if begins:
+            chip.attach(DEBUGGER)
+            self._breakpoints.place()  # the comparators have kept what they held
+            self._watchpoints.place()
         if value & _C_HALT:
             chip.halt()
         elif chip.halted and value & _C_STEP:

@@ -17,6 +17,13 @@ class SharedWatchpoints:
         self._by_debugger: dict[str, tuple[Watchpoint, ...]] = {}
         # Which address the watchpoint that halted the core last is for.
         self.hit_address = 0
+        # How often one has halted the core, for a debugger to compare with what it saw last.
+        self.hit_count = 0
+
+    def hit(self, address: int) -> None:
+        """The watchpoint at this address has halted the core."""
+        self.hit_address = address
+        self.hit_count += 1
 
     def replace(self, debugger: str, watchpoints: Iterable[Watchpoint]) -> None:
         """Set a debugger's watchpoints, instead of those that it had.
