@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from openocd_runs import OpenOcd
 
+from usim.errors import DeviceError
 from usim.platforms import load_platform
 from usim.probe import VirtualProbe
 
@@ -52,6 +53,16 @@ def test_close_ends_the_child_and_gives_the_port_back() -> None:
     assert ends(child)
     assert is_free(port)
     probe.close()
+
+
+def test_a_child_that_does_not_start_says_why(tmp_path: Path) -> None:
+    folder = tmp_path / "chip"
+    shutil.copytree(load_platform("stm32f746").folder, folder)
+    probe = VirtualProbe(load_platform(folder))
+    shutil.rmtree(folder)
+    with pytest.raises(DeviceError, match="the virtual probe did not start: no platform descript"):
+        probe.open()
+    assert not probe.alive
 
 
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="this system has no pidfd_open")

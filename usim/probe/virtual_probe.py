@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+import tempfile
 import threading
-from typing import Final
+from typing import IO, Final
 
 from usim.devices.base import Timing
 from usim.errors import DeviceError
@@ -33,6 +34,7 @@ class VirtualProbe:
         # What the probe listens on, at 127.0.0.1; 0 while it is closed.
         self.port = 0
         self._child: subprocess.Popen[str] | None = None
+        self._log: IO[bytes] | None = None
 
     def __enter__(self) -> VirtualProbe:
         self.open()
@@ -54,40 +56,57 @@ class VirtualProbe:
     def open(self) -> None:
         """Start the child; DeviceError if it does not come up."""
         self.close()
+        self._log = tempfile.TemporaryFile(prefix="usim-probe-")  # noqa: SIM115
         self._child = subprocess.Popen(
             [sys.executable, "-m", "usim.probe.child", str(self.platform.folder), self.timing],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=self._log,
             text=True,
             start_new_session=True,  # Ctrl-C is for this process to answer
         )
-        assert self._child.stdout is not None
-        alarm = threading.Timer(_START_TIMEOUT_S, self._child.kill)
-        alarm.start()
-        try:
-            said = self._child.stdout.readline()
-        finally:
-            alarm.cancel()
+        said = self._first_line(self._child)
         if not said.startswith(READY):
+            words = self.last_words()
             self.close()
-            raise DeviceError(
-                "the virtual probe did not start: "
-                + (said.strip() or f"nothing from it within {_START_TIMEOUT_S:g} s")
-            )
+            raise DeviceError(f"the virtual probe did not start: {words or 'it said nothing'}")
         self.port = int(said.removeprefix(READY))
 
     def close(self) -> None:
         """End the child. Calling it twice, or without open(), is fine."""
         child, self._child, self.port = self._child, None, 0
-        if child is None:
-            return
-        assert child.stdin is not None and child.stdout is not None
-        with contextlib.suppress(BrokenPipeError):
-            child.stdin.close()  # which the child watches
+        if child is not None:
+            assert child.stdin is not None
+            with contextlib.suppress(BrokenPipeError):
+                child.stdin.close()  # which the child watches
+            try:
+                child.wait(_END_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+
+    def last_words(self) -> str:
+        """The last line that the child wrote to stderr, for an error's message; may be empty."""
+        if self._log is None:
+            return ""
+        self._log.seek(0)
+        lines = self._log.read().decode("utf-8", errors="replace").strip().splitlines()
+        return lines[-1] if lines else ""
+
+    @staticmethod
+    def _first_line(child: subprocess.Popen[str]) -> str:
+        """What the child says when it is ready; "" if it ends before, or is killed for taking long.
+
+        Nothing else is written there, and nobody reads it any more.
+        """
+        assert child.stdout is not None
+        alarm = threading.Timer(_START_TIMEOUT_S, child.kill)
+        alarm.start()
         try:
-            child.wait(_END_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-        child.stdout.close()
+            with child.stdout:
+                return child.stdout.readline()
+        finally:
+            alarm.cancel()
