@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
 import signal
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
@@ -78,12 +77,10 @@ def serve(platform_name: str, image: Path | None, timing: Timing, **ports: Any) 
         raise click.UsageError("--listen needs an address; 0.0.0.0 is every one of this computer")
     platform = load_platform(platform_name)
     program = read_program(image) if image else None
-    signal.signal(signal.SIGTERM, _end)
-    with (
-        contextlib.suppress(KeyboardInterrupt),  # the way to end it
-        EmulatedChip(platform, timing) as chip,
-        ChipServer(chip) as server,
-    ):
+    with EmulatedChip(platform, timing) as chip, ChipServer(chip) as server:
+        # An exception out of the handler would get lost where the emulator has called Python.
+        for way_to_end in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(way_to_end, lambda *_: server.stop())
         if program is not None:
             load_firmware(chip, program)
         if jtag is not None:
@@ -111,7 +108,3 @@ def _invite_gdb(platform: Platform, host: str, port: int, image: Path | None) ->
         f"{platform.name} listens for gdb on {host}:{port}\n"
         f"gdb-multiarch -ex 'target remote {host}:{port}' {program}"
     )
-
-
-def _end(*_: object) -> NoReturn:
-    raise KeyboardInterrupt

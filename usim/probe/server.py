@@ -30,9 +30,6 @@ _LONGEST_SLICE: Final = 2_000_000
 _LINGER_S: Final = 100e-6
 # After so many requests others get their turn.
 _ROUNDS: Final = 64
-# A program that sleeps, or a chip that is halted, waits for a request and for nothing else; this
-# is how long an interruption by a signal may go unnoticed.
-_IDLE_S: Final = 1.0
 
 
 class Connection(ABC):
@@ -93,8 +90,11 @@ class ChipServer:
         self._selector = selectors.DefaultSelector()
         self._ports: list[_Port] = []
         self._clients: list[_Client] = []
-        self._running = False
+        self._stopping = False
         self._slice = _SHORTEST_SLICE
+        # stop() may be called while select() waits: a byte through this pair ends that.
+        self._wake, self._woken = socket.socketpair()
+        self._selector.register(self._woken, selectors.EVENT_READ, lambda _: None)
 
     def __enter__(self) -> ChipServer:
         return self
@@ -134,20 +134,18 @@ class ChipServer:
     def stop_at_end_of(self, file_descriptor: int) -> None:
         """Have run() return when a pipe's other end is closed."""
 
-        def stop(_: int) -> None:
-            self._running = False
-
-        self._selector.register(file_descriptor, selectors.EVENT_READ, stop)
+        self._selector.register(file_descriptor, selectors.EVENT_READ, lambda _: self.stop())
 
     def stop(self) -> None:
-        """Have run() return soon."""
-        self._running = False
+        """Have run() return soon, or at once if it is yet to be called."""
+        if not self._stopping:
+            self._stopping = True
+            self._wake.send(b"\0")
 
     def run(self) -> None:
         """Serve until stop()."""
-        self._running = True
-        while self._running:
-            events = self._selector.select(0 if self._chip_runs else _IDLE_S)
+        while not self._stopping:
+            events = self._selector.select(0 if self._chip_runs else None)
             for key, mask in events:
                 key.data(mask)
             if events:
@@ -178,6 +176,8 @@ class ChipServer:
         for port in self._ports:
             port.socket.close()
         self._ports = []
+        self._wake.close()
+        self._woken.close()
         self._selector.close()
 
     def _accept(self, port: _Port) -> None:
