@@ -79,7 +79,10 @@ class Session:
     model as if every access hit, "full" cycles with caches and memories; a board measures.
     Calls are queued and run as one batch when a result is read, on sync(), when the queue
     (`queue_length`) or the args section is full, and at exit; `strict` runs each at once.
-    `timeout_s` limits one batch, in seconds of host time. `device` takes the place of `backend`'s.
+    `timeout_s` limits one batch, in seconds of host time.
+    `openocd`, with that backend: HOST:PORT of a running OpenOCD's Tcl port, a configuration file
+    for a new one (default: the platform's openocd.cfg), or "virtual" for an emulated chip.
+    `device` takes the place of `backend`'s.
     """
 
     def __init__(  # noqa: PLR0913 - options, given by name
@@ -92,6 +95,7 @@ class Session:
         strict: bool = False,
         queue_length: int = 32,
         timeout_s: float = 30.0,
+        openocd: str | None = None,
         device: Device | None = None,
     ) -> None:
         if queue_length < 1 or timeout_s <= 0:
@@ -112,7 +116,7 @@ class Session:
         self.strict = strict
         self._queue_length = 1 if strict else queue_length
         self._timeout_s = timeout_s
-        self._device = device or make_device(backend, self.platform, timing)
+        self._device = device or make_device(backend, self.platform, timing, openocd=openocd)
         self._open = self._closed = False
 
     # Life cycle.

@@ -19,7 +19,7 @@ EVERY_BACKEND = [
 ]
 # What a backend needs that pip may not have brought.
 _NEEDS = {"embedded": "unicorn"}
-_NEEDS_COMMAND = {"qemu": "qemu-system-arm"}
+_NEEDS_COMMAND = {"qemu": "qemu-system-arm", "openocd": "openocd"}
 
 
 def require(backend: str) -> None:
@@ -38,4 +38,6 @@ def require(backend: str) -> None:
 def open_session(backend: str, **options: Any) -> usim.Session:
     """A session, not open yet, on a backend; skips where that is not installed."""
     require(backend)
+    if backend == "openocd":
+        options["openocd"] = "virtual"
     return usim.Session("stm32f746", backend=backend, **options)

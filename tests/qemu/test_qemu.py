@@ -64,6 +64,7 @@ def is_gone(pid: int) -> bool:
 
 
 def test_a_killed_qemu_is_noticed_and_the_device_can_be_opened_again():
+    before = children(os.getpid())
     device = open_device()
     (pid,) = qemus(os.getpid())
     os.kill(pid, signal.SIGKILL)
@@ -74,7 +75,7 @@ def test_a_killed_qemu_is_noticed_and_the_device_can_be_opened_again():
     device.open()
     assert device.read(0x2000_0000, 4) == bytes(4)
     device.close()
-    assert not children(os.getpid())
+    assert children(os.getpid()) == before
 
 
 def test_a_killed_python_leaves_no_qemu():
@@ -99,11 +100,12 @@ def test_a_killed_python_leaves_no_qemu():
 
 def test_many_devices_in_a_row_leave_no_process_and_no_descriptor():
     open_device().close()
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = children(os.getpid())
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(20):
         open_device().close()
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
-    assert not children(os.getpid())
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+    assert children(os.getpid()) == before
 
 
 def test_what_qemu_says_when_it_does_not_start_is_in_the_error(tmp_path, monkeypatch):

@@ -46,6 +46,7 @@ class _Target:
     timing: Timing
     strict: bool
     timeout_s: float
+    openocd: str | None
 
     def session(self, backend: str) -> Session:
         return Session(
@@ -55,6 +56,7 @@ class _Target:
             timing=self.timing,
             strict=self.strict,
             timeout_s=self.timeout_s,
+            openocd=self.openocd if backend == "openocd" else None,
         )
 
 
@@ -81,6 +83,12 @@ class _Target:
     type=click.Choice(list(BACKENDS)),
     help="Run there too, compare all outputs, and show the first layer that differs.",
 )
+@click.option(
+    "--openocd",
+    metavar="WHERE",
+    help="With backend openocd: HOST:PORT of a running OpenOCD's Tcl port, a configuration "
+    'FILE.cfg, or "virtual". Default: the platform\'s openocd.cfg.',
+)
 @click.option("--toolchain", type=click.Choice(list(TOOLCHAINS)), help="Compiler for the device.")
 @click.option(
     "--timing",
@@ -105,6 +113,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     labels: Path | None,
     backend: str,
     check_against: str | None,
+    openocd: str | None,
     toolchain: str | None,
     timing: Timing | None,
     strict: bool,
@@ -120,12 +129,15 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
         raise click.UsageError("--image and --dataset exclude each other")
     if check_against == backend:
         raise click.UsageError(f"--check-against needs another backend than {backend}")
-    if timing and "embedded" not in {backend, check_against}:
+    if openocd and "openocd" not in {backend, check_against}:
+        raise click.UsageError(f"--openocd is for --backend openocd, not {backend}")
+    emulates = "embedded" in {backend, check_against} or (openocd and not openocd.endswith(".cfg"))
+    if timing and not emulates:
         raise click.UsageError(f"--timing is for --backend embedded; {backend} counts as it can")
     if limit and not dataset:
         raise click.UsageError("--limit goes with --dataset")
     target = _Target(
-        platform, toolchain, timing or ("core" if dataset else "full"), strict, timeout
+        platform, toolchain, timing or ("core" if dataset else "full"), strict, timeout, openocd
     )
     session = target.session(backend)
     other = target.session(check_against) if check_against else None

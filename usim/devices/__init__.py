@@ -32,18 +32,24 @@ __all__ = [
 BACKENDS: Final = {
     "embedded": "usim.devices.embedded:EmbeddedDevice",
     "qemu": "usim.devices.qemu:QemuDevice",
+    "openocd": "usim.devices.openocd:OpenOcdDevice",
     "renode": "usim.devices.renode:RenodeDevice",
 }
 
 
-def make_device(backend: str, platform: Platform, timing: Timing = "count") -> Device:
+def make_device(
+    backend: str, platform: Platform, timing: Timing = "count", *, openocd: str | None = None
+) -> Device:
     """Construct (not open) the device of a backend; DeviceError if there is no such backend.
 
-    `timing` is for devices that model time.
+    `timing` is for devices that model time; `openocd` says where backend openocd finds its OpenOCD.
     """
     if backend not in BACKENDS:
         raise DeviceError(f"no backend {backend!r}; there are: {', '.join(BACKENDS)}")
+    options = {} if openocd is None else {"openocd": openocd}
+    if options and backend != "openocd":
+        raise DeviceError(f"openocd={openocd!r} is for backend openocd, not for {backend}")
     module, _, name = BACKENDS[backend].partition(":")
-    device = getattr(import_module(module), name)(platform, timing)
+    device = getattr(import_module(module), name)(platform, timing, **options)
     assert isinstance(device, Device)
     return device

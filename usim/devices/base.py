@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from usim.errors import AccessError, DeviceError
 from usim.formatting import format_address, format_bytes
@@ -31,6 +31,14 @@ class CountKind:
         if self.source == "none":
             return self.unit
         return f"{self.unit} ({self.source}{', ' if self.fidelity else ''}{self.fidelity})"
+
+
+# What an emulated chip of ours counts.
+COUNT_KINDS: Final[dict[Timing, CountKind]] = {
+    "count": CountKind("instructions", "counted"),
+    "core": CountKind("cycles", "modelled", "core"),
+    "full": CountKind("cycles", "modelled", "full"),
+}
 
 
 @dataclass(frozen=True, slots=True)

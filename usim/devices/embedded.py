@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import Final
 
-from usim.devices.base import Capabilities, CountKind, Device, Timing
+from usim.devices.base import COUNT_KINDS, Capabilities, Device, Timing
 from usim.devices.chip_bus import ChipBus
 from usim.devices.exceptions import ExceptionModel
 from usim.devices.host_memory import FlashCells, HostMemory
@@ -34,11 +34,6 @@ _LOG = logging.getLogger(__name__)
 
 # Between slices Python looks at the clock and at Ctrl-C; some 0.1 s of emulation.
 _SLICE_INSTRUCTIONS: Final = 20_000_000
-_COUNTS: Final[dict[Timing, CountKind]] = {
-    "count": CountKind("instructions", "counted"),
-    "core": CountKind("cycles", "modelled", "core"),
-    "full": CountKind("cycles", "modelled", "full"),
-}
 _ERASED_FLASH: Final = b"\xff"
 _CLEARED_BY_RESET: Final = (
     *(f"r{i}" for i in range(13)),
@@ -66,7 +61,7 @@ class EmbeddedDevice(Device):
     def capabilities(self) -> Capabilities:
         """Counts instructions; faults are exact."""
         return Capabilities(
-            count=_COUNTS[self._timing],
+            count=COUNT_KINDS[self._timing],
             writes_flash=True,
             simulated=True,
             speed="fast",

@@ -11,7 +11,7 @@ from usim.description_files import shown_path
 from usim.errors import PlatformError
 from usim.formatting import format_address, format_bytes
 from usim.platforms.description import Description, merge, read_description
-from usim.platforms.facts import Cache, Core, Fact, FlashInterface, Platform
+from usim.platforms.facts import Cache, Chip, Core, Fact, FlashInterface, Platform
 from usim.platforms.layout import make_regions, place_sections
 from usim.platforms.schema import CacheSpec, ClockSpec, CoreSpec, PlatformSpec, parse
 from usim.resources import data_folder
@@ -56,6 +56,8 @@ def load_platform(name_or_path: str | Path, backend: str | None = None) -> Platf
         facts=_facts(spec),
         folder=file.parent,
         repl_path=_find_repl(chain),
+        chip=Chip(spec.chip.id, spec.chip.id_register) if spec.chip else None,
+        openocd_path=_find_openocd(chain),
     )
 
 
@@ -117,6 +119,11 @@ def _find_repl(chain: list[Path]) -> Path:
     )
 
 
+def _find_openocd(chain: list[Path]) -> Path | None:
+    candidates = (file.parent / "openocd.cfg" for file in chain)
+    return next((file for file in candidates if file.is_file()), None)
+
+
 def _core(spec: CoreSpec) -> Core:
     return Core(
         name=spec.name,
@@ -134,9 +141,14 @@ def _cache(spec: CacheSpec | None) -> Cache | None:
 
 
 def _facts(spec: PlatformSpec) -> tuple[Fact, ...]:
-    core, flash = spec.core, spec.memory.flash_interface
+    core, chip, flash = spec.core, spec.chip, spec.memory.flash_interface
     rows: list[tuple[str, str, Any]] = [
         ("core", f"{core.name} ({core.architecture})", core),
+        (
+            "device id",
+            f"{chip.id:#05x} at {format_address(chip.id_register)}" if chip else "",
+            chip,
+        ),
         ("clock", _clock_text(spec.clock), spec.clock),
         ("FPU", f"{core.fpu.unit}, {core.fpu.float_abi} float ABI" if core.fpu else "", core.fpu),
         ("MPU", f"{core.mpu.regions} regions", core.mpu),

@@ -114,6 +114,14 @@ class FlashInterface:
 
 
 @dataclass(frozen=True, slots=True)
+class Chip:
+    """How the silicon says what it is: 12 bits of a register that a debugger can read."""
+
+    id: int
+    id_register: int
+
+
+@dataclass(frozen=True, slots=True)
 class Fact:
     """One line of the description with the document that says so."""
 
@@ -140,6 +148,9 @@ class Platform:
     facts: tuple[Fact, ...]
     folder: Path
     repl_path: Path
+    chip: Chip | None = None
+    # OpenOCD's configuration for a board with this chip.
+    openocd_path: Path | None = None
 
     @property
     def sections(self) -> Mapping[str, Section]:

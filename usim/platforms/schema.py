@@ -100,6 +100,14 @@ class CoreSpec(_Strict):
     dcache: CacheSpec | None = None
 
 
+class ChipSpec(_Strict):
+    """The chip's own name for itself."""
+
+    id: Annotated[int, Field(gt=0, lt=1 << 12)]
+    id_register: Annotated[int, Field(ge=0, lt=1 << 32, multiple_of=4)]
+    source: Text
+
+
 class ClockSpec(_Strict):
     """The core's clock: what it is set up to, by which of the runtime's set-ups."""
 
@@ -174,6 +182,7 @@ class PlatformSpec(_Strict):
 
     title: Text
     extends: str | None = None
+    chip: ChipSpec | None = None
     core: CoreSpec
     clock: ClockSpec
     memory: MemorySpec
