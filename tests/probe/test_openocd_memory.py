@@ -56,19 +56,6 @@ def test_an_image_comes_back_as_it_was_loaded(openocd: OpenOcd, tmp_path: Path) 
         assert (tmp_path / "out.bin").read_bytes() == image[:size]
 
 
-def test_flash_is_written_by_openocds_own_driver(openocd: OpenOcd, tmp_path: Path) -> None:
-    image = random.Random(8).randbytes(5_001)
-    (tmp_path / "in.bin").write_bytes(image)
-    said = openocd.run(
-        "reset init",
-        f"flash write_image erase {tmp_path}/in.bin 0x08008000 bin",
-        f"verify_image {tmp_path}/in.bin 0x08008000 bin",
-        f"dump_image {tmp_path}/out.bin 0x08008000 {len(image)}",
-    )
-    assert "verified 5001 bytes" in said
-    assert (tmp_path / "out.bin").read_bytes() == image
-
-
 def test_an_access_to_nothing_fails_and_leaves_the_link_usable(openocd: OpenOcd) -> None:
     said = openocd.run(
         "reset halt",

@@ -56,7 +56,7 @@ def test_close_ends_the_child_and_gives_the_port_back() -> None:
 
 
 def test_a_child_that_does_not_start_says_why(tmp_path: Path) -> None:
-    folder = tmp_path / "chip"
+    folder = tmp_path / "stm32f746"
     shutil.copytree(load_platform("stm32f746").folder, folder)
     probe = VirtualProbe(load_platform(folder))
     shutil.rmtree(folder)
