@@ -148,10 +148,8 @@ class OpenOcdDevice(Device):
     # Memory and registers.
 
     def _reset(self) -> None:
-        self._guarded("reset the chip", self._core_reset)
-
-    def _core_reset(self) -> None:
-        self._core.reset()
+        self._require_open()
+        self._guarded("reset the chip", self._core.reset)
 
     def _read(self, address: int, size_bytes: int) -> bytes:
         def read() -> bytes:
@@ -200,11 +198,9 @@ class OpenOcdDevice(Device):
         self._guarded(f"write register {name}", lambda: self._registers.write(name, value))
 
     def _run_until(self, address: int, timeout_s: float) -> None:
-        def run() -> None:
-            self._flash.commit()
-            self._core.run_until(address, timeout_s)
-
-        self._guarded("run the chip", run)
+        self._require_open()
+        self._guarded("write the flash", self._flash.commit)
+        self._guarded("run the chip", lambda: self._core.run_until(address, timeout_s))
 
     # Its end.
 
@@ -219,8 +215,17 @@ class OpenOcdDevice(Device):
         except LinkClosedError as exc:
             raise self._died() from exc
         except CommandError as exc:
-            words = vars(exc)["text"]
+            words = exc.text + self._second_look()
             raise DeviceError(f"cannot {what}: {translated(words)}") from exc
+
+    def _second_look(self) -> str:
+        """What OpenOCD says to another access: a lost probe may look like a mute chip at first."""
+        assert self._server is not None
+        try:
+            self._server.link.ask("poll")
+        except DeviceError as exc:
+            return f"\n{exc}"
+        return ""
 
     def _died(self) -> DeviceError:
         """Why OpenOCD is gone. The device has to be opened anew."""

@@ -14,7 +14,6 @@ from typing import Final
 
 from usim.devices.openocd.link import TclLink
 from usim.devices.openocd.memory import TargetMemory, timeout_for
-from usim.devices.openocd.messages import translated
 from usim.errors import DeviceError
 from usim.formatting import format_address
 from usim.platforms import Platform, Region
@@ -144,7 +143,7 @@ class FlashStage:
             done += size
 
     def commit(self) -> None:
-        """Bring the chip's flash up to date. DeviceError where OpenOCD can't."""
+        """Bring the chip's flash up to date. CommandError where OpenOCD can't."""
         if not self._staged:
             return
         changed = False
@@ -182,9 +181,9 @@ class FlashStage:
 
     def _probe(self) -> Iterator[Sector]:
         wanted = {region.base for region in self._platform.regions if region.kind == "flash"}
-        count = int(self._ask("llength [flash list]"))
+        count = int(self._link.ask("llength [flash list]"))
         for number in range(count):
-            text = self._ask(f"flash probe {number}; capture {{flash info {number} sectors}}")
+            text = self._link.ask(f"flash probe {number}; capture {{flash info {number} sectors}}")
             bank = _BANK.search(text)
             if bank is None or int(bank[1], 0) not in wanted:
                 continue
@@ -213,7 +212,7 @@ class FlashStage:
                 self._program(sector.base + span[0], wanted[span])
             return True
         self._fill_gaps(sector, image, 0, sector.size_bytes)
-        self._ask(
+        self._link.ask(
             f"flash erase_sector {sector.bank} {sector.number} {sector.number}", _ERASE_TIMEOUT_S
         )
         self.use.erases += 1
@@ -243,20 +242,22 @@ class FlashStage:
             return False
         file = self._memory.stage(data)
         script = f"catch {{verify_image_checksum {file} {sector.base + span[0]:#x} bin}}"
-        return self._ask(script, timeout_for(len(data))) == "0"
+        return self._link.ask(script, timeout_for(len(data))) == "0"
 
     def _program(self, address: int, data: bytes) -> None:
         file = self._memory.stage(data)
         place = f"{file} {address:#x} bin"
         timeout_s = 2 * timeout_for(len(data))
-        self._ask(f"flash write_image {place}; verify_image {place}", timeout_s)
+        self._link.ask(f"flash write_image {place}; verify_image {place}", timeout_s)
         self.use.written_bytes += len(data)
 
     @contextlib.contextmanager
     def _work_area(self) -> Iterator[None]:
         """Let OpenOCD use a little RAM; its content and the settings are as before, after."""
         options = ("-work-area-phys", "-work-area-size", "-work-area-backup")
-        base, *before = (int(self._ask(f"[target current] cget {name}"), 0) for name in options)
+        base, *before = (
+            int(self._link.ask(f"[target current] cget {name}"), 0) for name in options
+        )
         size = min(before[0], _WORK_AREA_BYTES)
         content = self._memory.read(base, size)
         self._configure(options[1:], (size, 0))
@@ -269,7 +270,7 @@ class FlashStage:
 
     def _configure(self, options: Sequence[str], values: Sequence[int]) -> None:
         settings = " ".join(f"{name} {value}" for name, value in zip(options, values, strict=True))
-        self._ask(f"[target current] configure {settings}")
+        self._link.ask(f"[target current] configure {settings}")
 
     def _forget_what_was_read(self) -> None:
         acr = self._memory.read_word(_FLASH_ACR)
@@ -277,17 +278,6 @@ class FlashStage:
         self._memory.write_words(
             (_FLASH_ACR, off), (_FLASH_ACR, off | _ACR_ARTRST), (_FLASH_ACR, off), (_FLASH_ACR, acr)
         )
-
-    def _ask(self, script: str, timeout_s: float = 20.0) -> str:
-        try:
-            return self._link.ask(script, timeout_s)
-        except DeviceError as exc:
-            text = vars(exc).get("text")
-            if text is None:
-                raise
-            raise DeviceError(
-                f"the flash of {self._platform} cannot be read or written: {translated(text)}"
-            ) from exc
 
 
 def _only_fills(there: bytes, wanted: bytes) -> bool:

@@ -55,7 +55,10 @@ _MEANINGS: Final = (
         "the chip's flash is protected: unlock it with OpenOCD's `stm32f2x unlock 0`, which erases "
         "it",
     ),
-    (r"write protected", "sectors of the chip's flash are write-protected (option bytes)"),
+    (
+        r"write protected|flash write algorithm",
+        "the chip refuses to program its flash there: is it write-protected (option bytes)?",
+    ),
     (
         r"couldn't open .*usim-openocd-",
         "OpenOCD runs where it can't read this machine's files, which it has to for writing flash",
