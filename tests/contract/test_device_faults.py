@@ -229,6 +229,28 @@ def test_a_handler_returns_to_where_it_came_from(misalign, device):
     assert device.read_register("xpsr") & 0x1FF == 0
 
 
+@pytest.mark.parametrize("cause", ["ldrne r1, [r0]", "strne r1, [r0]"])
+def test_a_fault_inside_an_it_block_leaves_the_handler_unconditional(cause, device):
+    before = f"{at(NOWHERE)}\ncmp r0, #0\nitee ne"
+    taken = take_fault(device, f"{before}\n{cause}\nmoveq r2, #1\nmoveq r2, #1\ndsb")
+    assert taken.exception == BUS_FAULT
+    # A store may fault late, behind the block.
+    if not cause.startswith("str") or device.capabilities.exact_store_faults:
+        assert taken.frame["pc"] == offset_in_program(device, before)
+        assert taken.frame["xpsr"] & 0x0600_FC00 == 0x0400_1000  # ITSTATE 0x12
+
+
+def test_an_it_block_goes_on_behind_a_supervisor_call_in_it(device):
+    text = (
+        "movs r0, #1\nmovs r6, #0\nmovs r7, #0\ncmp r0, #0\nittee ne\n"
+        "svcne #0\naddne r7, #5\nmoveq r6, #9\nmoveq r7, #9\nnop"
+    )
+    handler = "movs r4, #4\nmovs r5, #5\nmov r8, r4\nmov r9, r5\ncmp r4, r4\nbx lr"
+    _run_with_returning_handler(device, handler, text)
+    assert [device.read_register(f"r{i}") for i in (4, 5, 8, 9)] == [4, 5, 4, 5]
+    assert [device.read_register(f"r{i}") for i in (6, 7)] == [0, 5]
+
+
 @pytest.mark.parametrize("leave", ["bx lr", "push {r4, lr}\npop {r4, pc}"])
 def test_floats_survive_a_handler_that_uses_them(leave, device):
     enable = f"{constant('r0', 0xE000_ED88)}\nldr r1, [r0]\norr r1, #0xF00000\nstr r1, [r0]\nisb"

@@ -115,6 +115,27 @@ def test_a_program_replaces_code_in_flash_and_runs_it(session):
     assert results.numpy().tolist() == [10, 11, 12]
 
 
+def test_a_program_programs_flash_inside_an_it_block_and_goes_on(session):
+    module = load(
+        session,
+        "int32_t program_if(void) {\n"
+        "    int32_t went_on = 0;\n"
+        "    uint32_t *cell = (uint32_t *)0x080B0000;\n"
+        "    FLASH_KEYR = 0x45670123U;\n"
+        "    FLASH_KEYR = 0xCDEF89ABU;\n"
+        "    FLASH_CR = (2U << 8) | 1U;\n"
+        '    __asm volatile("cmp %1, #0\\n itt ne\\n strne %2, [%1]\\n cmpne %1, %1\\n"\n'
+        '                   "b 1f\\n 1: adds %0, #1\\n adds %0, #2"\n'
+        '                   : "+l"(went_on) : "l"(cell), "l"(0x12345678) : "cc", "memory");\n'
+        "    FLASH_CR = 1U << 31;\n"
+        "    return went_on == 3 ? 0 : 1;\n"
+        "}",
+    )
+    module.program_if()
+    session.sync()
+    assert session.read_memory(0x080B_0000, 4) == b"\x78\x56\x34\x12"
+
+
 def test_a_store_to_locked_flash_faults_and_says_so_in_the_status(session):
     module = load(session, "void spoil(void) { *(volatile uint32_t *)0x080C0100 = 0U; }")
     module.spoil()

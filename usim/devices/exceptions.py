@@ -10,7 +10,7 @@ import struct
 from typing import Final, Protocol
 
 from usim.devices.system_registers import BFAR, CFSR, HFSR, VTOR, SystemRegisters
-from usim.devices.unicorn_engine import Stop, StopKind, UnicornEngine
+from usim.devices.unicorn_engine import XPSR_IT, Stop, StopKind, UnicornEngine
 from usim.errors import AccessError, LockupError
 from usim.formatting import format_address
 
@@ -39,7 +39,9 @@ DIVBYZERO: Final = 1 << 25
 HFSR_FORCED: Final = 1 << 30
 HFSR_DEBUGEVT: Final = 1 << 31
 
+_XPSR_FLAGS: Final = 0xF800_0000
 _XPSR_PADDED: Final = 1 << 9
+_XPSR_EXCEPTION: Final = 0x1FF
 _CONTROL_SPSEL: Final = 1 << 1
 _CONTROL_FPCA: Final = 1 << 2
 _BASIC_FRAME: Final = ("r0", "r1", "r2", "r3", "r12", "lr", "pc", "xpsr")
@@ -119,6 +121,7 @@ class ExceptionModel:
         with_fp = bool(control & _CONTROL_FPCA)
         if not self._push_frame(with_fp=with_fp):
             self._system.set_bits(CFSR, STKERR)
+        engine.clear_it_state()
         engine.write_register("ipsr", number)
         engine.write_register("control", control & ~(_CONTROL_SPSEL | _CONTROL_FPCA))
         exc_return = 0xFFFF_FFF1 if in_handler else 0xFFFF_FFFD if process_stack else 0xFFFF_FFF9
@@ -173,7 +176,8 @@ class ExceptionModel:
             ) from exc
         values = struct.unpack(f"<{len(frame) // 4}I", frame)
         restored = sp + len(frame) + (4 if values[7] & _XPSR_PADDED else 0)
-        engine.write_register("ipsr", values[7] & 0x1FF if to_handler else 0)
+        active = values[7] & _XPSR_EXCEPTION if to_handler else 0
+        engine.write_register("ipsr", active)
         engine.write_register("psp" if process_stack else "msp", restored)
         control = engine.read_register("control") & ~(_CONTROL_SPSEL | _CONTROL_FPCA)
         control |= _CONTROL_SPSEL if process_stack else 0
@@ -183,7 +187,7 @@ class ExceptionModel:
         if with_fp:
             for name, value in zip((*_FP_REGISTERS, "fpscr"), values[8:25], strict=True):
                 engine.write_register(name, value)
-        engine.write_register("xpsr", values[7] & 0xF800_0000)
+        engine.write_register("xpsr", values[7] & (_XPSR_FLAGS | XPSR_IT) | active)
         engine.jump(values[6])
         if engine.timer is not None:
             engine.timer.interrupt(ENTRY_CYCLES)

@@ -26,6 +26,8 @@ from usim.timing.timer import CycleTimer
 __all__ = ["REGISTER_IDS", "Stop", "StopKind", "UnicornEngine"]
 
 _THUMB: Final = 1
+# ITSTATE, where xPSR has it (B1.4.2).
+XPSR_IT: Final = 0x0600_FC00
 
 REGISTER_IDS: Final[dict[str, int]] = {
     **{f"r{i}": getattr(arm_const, f"UC_ARM_REG_R{i}") for i in range(13)},
@@ -142,6 +144,16 @@ class UnicornEngine:
     def read_register(self, name: str) -> int:
         """Return a register by its name in REGISTER_IDS."""
         return int(self._uc.reg_read(REGISTER_IDS[name]))
+
+    def clear_it_state(self) -> None:
+        """Nothing that follows is conditional: at the entry of an exception (B1.5.6).
+
+        And after a store that the host takes: Unicorn restores ITSTATE for the callback, and its
+        translated code neither uses nor clears it until the next block begins.
+        """
+        status = self.read_register("xpsr")
+        if status & XPSR_IT:
+            self.write_register("xpsr", status & ~XPSR_IT)
 
     def write_register(self, name: str, value: int) -> None:
         """Set a register by its name in REGISTER_IDS."""
@@ -303,6 +315,7 @@ class UnicornEngine:
         if access == unicorn_const.UC_MEM_WRITE_PROT and self._bad_access is None:
             data = (value & (1 << 8 * size) - 1).to_bytes(size, "little")
             if self.store_to_read_only(address, data):
+                self.clear_it_state()
                 return True
         kinds = {
             unicorn_const.UC_MEM_READ_UNMAPPED: StopKind.READ,
