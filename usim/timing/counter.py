@@ -89,6 +89,7 @@ class _Counter(ctypes.Structure):
         ("inspect_reasons", ctypes.c_uint32),
         ("breakpoint_count", ctypes.c_uint32),
         ("breakpoints", ctypes.c_uint32 * MAX_BREAKPOINTS),
+        ("reg_write", ctypes.c_void_p),
         ("watched", ctypes.c_uint32),
         ("watch_count", ctypes.c_uint32),
         ("watches", _Watch * MAX_WATCHPOINTS),
@@ -150,6 +151,7 @@ class InstructionCounter:
         self._state.emu_stop = _address_of(unicorn.uc_emu_stop)
         self._state.mem_read = _address_of(unicorn.uc_mem_read)
         self._state.reg_read = _address_of(unicorn.uc_reg_read)
+        self._state.reg_write = _address_of(unicorn.uc_reg_write)
         self._state.register_ids[:] = register_ids
         self.forget()
 

@@ -9,7 +9,9 @@
  */
 #include "counter.h"
 
-#define UC_MEM_WRITE 17 /* unicorn.h's uc_mem_type */
+#define UC_MEM_WRITE 17     /* unicorn.h's uc_mem_type */
+#define UC_ARM_REG_CPSR 3   /* arm.h's uc_arm_reg */
+#define ITSTATE 0x0600FC00U /* in xPSR (DDI 0403E B1.4.2) */
 
 static uint32_t is_wide(uint16_t halfword) {
     return (halfword >> 11) >= 0x1DU;
@@ -254,6 +256,20 @@ USIM_EXPORT void usim_on_stop_address(void *engine, uint64_t address, uint32_t s
     }
 }
 
+/*
+ * Before it calls a hook on memory, Unicorn restores the state of the instruction, ITSTATE
+ * included, which its translated code neither uses nor clears. Left set, it would make the next
+ * block that is entered conditional.
+ */
+static void clear_it_state(const counter_t *counter) {
+    uint32_t status = 0;
+    counter->reg_read(counter->engine, UC_ARM_REG_CPSR, &status);
+    if ((status & ITSTATE) != 0U) {
+        status &= ~ITSTATE;
+        counter->reg_write(counter->engine, UC_ARM_REG_CPSR, &status);
+    }
+}
+
 /* UC_HOOK_MEM_READ and _WRITE over all memory, while something is watched. */
 USIM_EXPORT void usim_on_access_watching(void *engine, int type, uint64_t address, int size,
                                          int64_t value, void *user) {
@@ -263,6 +279,7 @@ USIM_EXPORT void usim_on_access_watching(void *engine, int type, uint64_t addres
     const uint32_t last = first + (uint32_t)size - 1U;
     (void)engine;
     (void)value;
+    clear_it_state(counter);
     for (uint32_t i = 0; i < counter->watch_count && counter->watched == 0U; i++) {
         const watch_t *watch = &counter->watches[i];
         if ((watch->accesses & access) != 0U && first <= watch->last && watch->first <= last) {

@@ -76,7 +76,8 @@ typedef struct {
     uint32_t inspect_reasons; /* of the block that NEW_BLOCK stopped before */
     uint32_t breakpoint_count;
     uint32_t breakpoints[MAX_BREAKPOINTS]; /* stop addresses besides stop_address */
-    uint32_t watched;                      /* 1 + the place in `watches` of one that was hit */
+    int (*reg_write)(void *engine, int reg, const void *value);
+    uint32_t watched; /* 1 + the place in `watches` of one that was hit */
     uint32_t watch_count;
     watch_t watches[MAX_WATCHPOINTS];
     uint8_t code_pages[CODE_PAGES / 8U]; /* bit set: code has run there since usim_counter_forget */
