@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from processes import children, is_gone
 
 import usim
 from usim import demo
@@ -34,33 +35,12 @@ def open_device():
     return device
 
 
-def children(pid: int) -> list[int]:
-    """Processes below this one, on Linux."""
-    found = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, task.read_text().split()):
-            found += [child, *children(child)]
-    return found
-
-
 def qemus(pid: int) -> list[int]:
     return [
         child
         for child in children(pid)
         if Path(f"/proc/{child}/comm").read_text().startswith("qemu-system")
     ]
-
-
-def is_gone(pid: int) -> bool:
-    """Whether a process ended, if need be within 10 s."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    import select  # noqa: PLC0415
-
-    with os.fdopen(descriptor) as file:
-        return bool(select.select([file], [], [], 10)[0])
 
 
 def test_a_killed_qemu_is_noticed_and_the_device_can_be_opened_again():
