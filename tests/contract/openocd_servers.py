@@ -8,6 +8,7 @@ import subprocess
 from threading import Thread
 from types import TracebackType
 
+from usim.devices import Timing
 from usim.devices.openocd.server import arguments_for_probe
 from usim.platforms import Platform
 
@@ -39,11 +40,11 @@ class OpenOcds(contextlib.ExitStack):
 
 
 @contextlib.contextmanager
-def serve(platform: Platform):
+def serve(platform: Platform, timing: Timing = "count"):
     """A person's OpenOCD, connected to a chip; yields the HOST:PORT of its Tcl port."""
     from usim.probe import VirtualProbe  # noqa: PLC0415
 
-    with VirtualProbe(platform) as probe:
+    with VirtualProbe(platform, timing=timing) as probe:
         command = ["openocd", "-c", _PORTS, *arguments_for_probe(probe.port)]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
             try:

@@ -6,10 +6,12 @@ import json
 
 import pytest
 from click.testing import CliRunner
+from openocd_servers import serve
 
 import usim
 from usim import demo
 from usim.cli import usim as command
+from usim.platforms import load_platform
 
 
 def test_run_on_a_chip_agrees_with_the_embedded_device(tmp_path):
@@ -44,3 +46,14 @@ def test_a_board_measures_and_has_its_clock_set_up():
     assert capabilities.has_caches
     assert capabilities.needs_clock_setup
     assert capabilities.writes_flash
+
+
+@pytest.mark.parametrize(
+    ("timing", "count"),
+    [("count", "instructions (counted)"), ("core", "cycles (modelled, core)")],
+)
+def test_a_chip_that_someone_else_serves_tells_what_it_counts(timing, count):
+    with serve(load_platform("stm32f746"), timing) as address:
+        session = usim.Session("stm32f746", backend="openocd", openocd=address, timing="full")
+        with session:
+            assert str(session.capabilities.count) == count

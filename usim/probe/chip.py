@@ -82,6 +82,7 @@ class EmulatedChip:
 
     def __init__(self, platform: Platform, timing: Timing = "count") -> None:
         self.platform = platform
+        self.timing = timing
         self.device = EmbeddedDevice(platform, timing)
         self.vector_catch = VectorCatch.NONE
         # Where the vector table is at reset.

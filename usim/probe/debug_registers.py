@@ -62,7 +62,7 @@ class DebugRegisters:
             lambda addresses: chip.set_breakpoints(DEBUGGER, addresses)
         )
         self._watchpoints = WatchpointUnit(chip.watchpoints, DEBUGGER)
-        self._ids = make_id_registers(device_id)
+        self._ids = make_id_registers(device_id, chip.timing)
         self._readers: dict[int, Callable[[], int]] = {
             DHCSR: self._read_status,
             DCRSR: lambda: 0,

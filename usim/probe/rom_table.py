@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import Final
 
-MCU_ROM_TABLE: Final = 0xE00F_D000
+from usim.devices import emulation_mark
+from usim.devices.base import Timing
+
+MCU_ROM_TABLE: Final = emulation_mark.ROM_TABLE
 _PPB_ROM_TABLE: Final = 0xE00F_E000
 _CORE_ROM_TABLE: Final = 0xE00F_F000
 _SCS: Final = 0xE000_E000
@@ -47,8 +50,11 @@ _MEMTYPE: Final = 0xFCC  # of a ROM table: system memory is on this bus too
 _MEDIA: Final = {0xE000_EF40: 0x1011_0021, 0xE000_EF44: 0x1100_0011, 0xE000_EF48: 0x0000_0040}
 
 
-def make_id_registers(device_id: int) -> dict[int, int]:
-    """Each register of these, by its address, for a chip with this DEV_ID (0x449 of the F74x)."""
+def make_id_registers(device_id: int, timing: Timing) -> dict[int, int]:
+    """Each register of these, by its address, for a chip with this DEV_ID (0x449 of the F74x).
+
+    `timing` is what its cycle counter counts, which a chip's own registers would not tell.
+    """
     components = {**_COMPONENTS, MCU_ROM_TABLE: (_ST | device_id, _CLASS_ROM_TABLE)}
     registers = dict(_MEDIA)
     for base, (peripheral_id, component_class) in components.items():
@@ -62,4 +68,5 @@ def make_id_registers(device_id: int) -> dict[int, int]:
         for place, (component, presence) in enumerate(entries):
             registers[base + 4 * place] = (component - base) & 0xFFFF_F000 | presence
         registers[base + 4 * len(entries)] = 0
+    registers[emulation_mark.PIDR3] |= emulation_mark.MARKS[timing]
     return registers

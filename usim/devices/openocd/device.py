@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from usim.devices.base import COUNT_KINDS, Capabilities, CountKind, Device, Timing
+from usim.devices.emulation_mark import PIDR3, timing_of
 from usim.devices.openocd.flash import FlashStage, FlashUse
 from usim.devices.openocd.link import CommandError, LinkClosedError
 from usim.devices.openocd.memory import TargetMemory
@@ -29,6 +30,8 @@ from usim.platforms import Platform
 _T = TypeVar("_T")
 _VIRTUAL_ADAPTER: Final = "remote_bitbang"
 _MEASURED: Final = CountKind("cycles", "measured")
+# A simulator that does not say what its counter counts.
+_UNTOLD: Final = CountKind("cycles", "modelled")
 _INIT_TIMEOUT_S: Final = 30.0
 # DBGMCU_IDCODE (RM0385 40.6.1): the lower 12 bits are the device, the upper 16 its revision.
 _DEVICE_ID: Final = 0xFFF
@@ -52,13 +55,14 @@ class OpenOcdDevice(Device):
         self._server: Server | None = None
         self._probe: contextlib.ExitStack | None = None
         self._is_virtual = openocd == "virtual"
+        self._count = COUNT_KINDS[timing] if self._is_virtual else _MEASURED
         self._ended = ""
 
     @property
     def capabilities(self) -> Capabilities:
         """Measures cycles with the chip's own counter; known for sure once it is open."""
         return Capabilities(
-            count=COUNT_KINDS[self._timing] if self._is_virtual else _MEASURED,
+            count=self._count,
             writes_flash=True,
             simulated=self._is_virtual,
             speed="slow",
@@ -119,6 +123,7 @@ class OpenOcdDevice(Device):
         link.ask("init", _INIT_TIMEOUT_S)
         words = link.said
         self._is_virtual = link.ask("adapter name").strip() == _VIRTUAL_ADAPTER
+        self._count = _MEASURED
         if not link.ask("target names"):
             raise DeviceError(
                 f"the configuration of {self._server.name} has no target: source one, for "
@@ -128,6 +133,11 @@ class OpenOcdDevice(Device):
             raise CommandError("", script="init", text=words)
         self._core.reset()
         self._check_chip()
+        if self._is_virtual:
+            # Someone else may have started it, with a timing of his own.
+            told = timing_of(self._memory.read_word(PIDR3))
+            self._timing = told or self._timing
+            self._count = COUNT_KINDS[told] if told else _UNTOLD
 
     def _check_chip(self) -> None:
         chip = self.platform.chip
