@@ -63,10 +63,17 @@ KERNEL_INLINE int32_t multiply_by_quantized_multiplier(int32_t value, int32_t mu
         multiply_high(shift_left_wrapping(value, left), multiplier), right);
 }
 
+// a + b modulo 2^32.
+KERNEL_INLINE int32_t add_wrapping(int32_t a, int32_t b) {
+    return (int32_t)((uint32_t)a + (uint32_t)b);
+}
+
 // An accumulator to an int8 activation: scale, add the zero point, clamp to the activation's range.
+// Extreme scales make the sum wrap, as TensorFlow Lite Micro's does.
 KERNEL_INLINE int8_t requantize_s8(int32_t sum, int32_t multiplier, int32_t shift, int32_t offset,
                                    int32_t lowest, int32_t highest) {
-    const int32_t scaled = multiply_by_quantized_multiplier(sum, multiplier, shift) + offset;
+    const int32_t scaled =
+        add_wrapping(multiply_by_quantized_multiplier(sum, multiplier, shift), offset);
     return (int8_t)min_s32(max_s32(scaled, lowest), highest);
 }
 

@@ -6,26 +6,11 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+from case_values import Rng, activation, pick, scale, zero_point
+from elementwise_cases import ELEMENTWISE_CASES
 from tflite_builder import Op, Tensor, build_model
 
 SAME, VALID = 0, 1
-Rng = np.random.Generator
-
-
-def pick(rng: Rng, *choices: int) -> int:
-    return int(rng.choice(choices))
-
-
-def zero_point(rng: Rng) -> int:
-    return pick(rng, -128, -128, 127, 0, int(rng.integers(-128, 128)))
-
-
-def scale(rng: Rng, low: float = 1e-4, high: float = 10.0) -> float:
-    return float(np.float32(np.exp(rng.uniform(math.log(low), math.log(high)))))
-
-
-def activation(rng: Rng) -> int:
-    return pick(rng, 0, 0, 1, 2, 3)
 
 
 def weights(rng: Rng, shape: tuple[int, ...]) -> np.ndarray:
@@ -157,30 +142,12 @@ def softmax(rng: Rng, kind: str) -> bytes:
     return build_model(tensors, [Op(kind, [0], [1], {"Beta": beta})], [0], [1])
 
 
-def add(rng: Rng, kind: str) -> bytes:
-    shape = [1, int(rng.integers(1, 9)), int(rng.integers(1, 40))]
-    left = scale(rng, 1e-3, 1)
-    right = float(np.float32(left * rng.choice([1.0, 0.3, 1.7, 100, 0.001])))
-    out = float(np.float32((left + right) * rng.choice([0.1, 0.6, 1, 1, 3])))
-    tensors = [
-        Tensor(shape, left, zero_point(rng)),
-        Tensor(shape, right, zero_point(rng)),
-        Tensor(shape, out, zero_point(rng)),
-    ]
-    inputs = [0, 1]
-    if rng.random() < 0.2:
-        tensors[1].data = rng.integers(-128, 128, shape, dtype=np.int8)
-        inputs = [0]
-    options = {"FusedActivationFunction": activation(rng)}
-    return build_model(tensors, [Op(kind, [0, 1], [2], options)], inputs, [2])
-
-
 CASES: dict[str, Callable[[Rng, str], bytes]] = {
-    "ADD": add,
     "AVERAGE_POOL_2D": pooling,
     "CONV_2D": convolution,
     "DEPTHWISE_CONV_2D": convolution,
     "FULLY_CONNECTED": fully_connected,
     "MAX_POOL_2D": pooling,
     "SOFTMAX": softmax,
+    **ELEMENTWISE_CASES,
 }

@@ -119,7 +119,7 @@ POOL = {"StrideH": 1, "StrideW": 1, "FilterHeight": 2, "FilterWidth": 2, "Paddin
 @pytest.mark.parametrize(
     ("kind", "shapes", "scales", "options", "message"),
     [
-        ("ADD", ([4], [1], [4]), [(1.0, 0)] * 3, {}, "differ in shape; broadcasting is not"),
+        ("ADD", ([4], [3], [4]), [(1.0, 0)] * 3, {}, "[4] and [3] cannot be broadcast"),
         ("ADD", ([4], [4], [4]), [(1.0, 0), (1.0, 0), (1e-7, 0)], {}, "is too small for that of"),
         ("SOFTMAX", ([4], [4]), [(1.0, 0), (1 / 256, 0)], {"Beta": 1.0}, "must have scale 1/256"),
         ("SOFTMAX", ([4], [4]), [(1.0, 0), (1 / 256, -128)], {"Beta": 0.0}, "beta is 0.0"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from functools import cache
 
@@ -14,12 +15,12 @@ from tflm_reference import run_reference
 from usim.models.lowering import LoweredModel, lower
 from usim.models.tflite import read_graph
 
-CASES_PER_OPERATOR = 40
+CASES_PER_OPERATOR = 200 if os.environ.get("CI") else 40
 
 
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory):
-    """All cases of an operator in one library: one run of the compiler instead of forty."""
+    """All cases of an operator in one library: one run of the compiler instead of one a case."""
 
     @cache
     def build(kind: str) -> list[tuple[bytes, HostModel]]:
@@ -48,12 +49,32 @@ def renamed(lowered: LoweredModel, index: int) -> str:
 
 
 def input_sets(lowered: LoweredModel, rng: np.random.Generator):
-    shapes = [slot.shape for slot in lowered.inputs]
-    yield [rng.integers(-128, 128, shape, dtype=np.int8) for shape in shapes]
-    yield [rng.choice(np.array([-128, 127], np.int8), shape) for shape in shapes]
-    for value in (-128, 127, 0):
-        yield [np.full(shape, value, np.int8) for shape in shapes]
-    yield [rng.integers(-128, 128, shape, dtype=np.int8) // 16 for shape in shapes]
+    slots = lowered.inputs
+    if any(slot.dtype == "float32" for slot in slots):
+        yield from float_sets(lowered, rng)
+        return
+    for values in (
+        lambda shape: rng.integers(-128, 128, shape, dtype=np.int8),
+        lambda shape: rng.choice(np.array([-128, 127], np.int8), shape),
+        lambda shape: np.full(shape, -128, np.int8),
+        lambda shape: np.full(shape, 127, np.int8),
+        lambda shape: np.full(shape, 0, np.int8),
+        lambda shape: rng.integers(-128, 128, shape, dtype=np.int8) // 16,
+    ):
+        yield [np.asarray(values(slot.shape)).view(slot.dtype) for slot in slots]
+
+
+def float_sets(lowered: LoweredModel, rng: np.random.Generator):
+    """Real numbers around and beyond what the output can hold, and between two of its steps."""
+    step = np.float32(lowered.output_specs[0].scale)
+    for factor in (1, 100, 1000, 1e6):
+        yield [
+            (rng.normal(0, factor, slot.shape) * step).astype(np.float32) for slot in lowered.inputs
+        ]
+    yield [
+        ((rng.integers(-300, 300, slot.shape) + np.float32(0.5)) * step).astype(np.float32)
+        for slot in lowered.inputs
+    ]
 
 
 @pytest.mark.parametrize("index", range(CASES_PER_OPERATOR))

@@ -179,7 +179,9 @@ class _Functions:
 def _body(kernel: KernelCall) -> str:
     """A function without its name: parameters, the constant shape, and the kernel's call."""
     parameters = ", ".join(f"{pointer.c_type} *{pointer.name}" for pointer in kernel.pointers)
-    fields = "\n".join(f"        .{name} = {value}," for name, value in kernel.shape.items())
+    fields = "\n".join(
+        f"        .{name} = {_literal(value)}," for name, value in kernel.shape.items()
+    )
     arguments = ", ".join(("&shape", *(pointer.name for pointer in kernel.pointers)))
     return (
         f"({parameters}) {{\n"
@@ -188,3 +190,8 @@ def _body(kernel: KernelCall) -> str:
         f"    return 0;\n"
         "}"
     )
+
+
+def _literal(value: float) -> str:
+    """An initialiser in C: exact for floats, which are single precision there."""
+    return f"{value.hex()}f" if isinstance(value, float) else str(value)

@@ -5,25 +5,54 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from usim.models.operators.add import Add
+from usim.models.operators.activations import (
+    HardSwish,
+    LeakyRelu,
+    Logistic,
+    Relu,
+    Relu6,
+    Tanh,
+)
+from usim.models.operators.add import Add, Sub
+from usim.models.operators.arg_max import ArgMax
 from usim.models.operators.base import Recipe
+from usim.models.operators.batch_matmul import BatchMatMul
 from usim.models.operators.conv_2d import Conv2D
 from usim.models.operators.depthwise_conv_2d import DepthwiseConv2D
 from usim.models.operators.fully_connected import FullyConnected
+from usim.models.operators.maximum_minimum import Maximum, Minimum
+from usim.models.operators.mean import Mean
+from usim.models.operators.mul import Mul
 from usim.models.operators.pool_2d import AveragePool2D, MaxPool2D
+from usim.models.operators.quantize import Dequantize, Quantize
 from usim.models.operators.reshape import Reshape
 from usim.models.operators.softmax import Softmax
 
 OPERATORS: Mapping[str, Recipe] = MappingProxyType(
     {
         "ADD": Add(),
+        "ARG_MAX": ArgMax(),
         "AVERAGE_POOL_2D": AveragePool2D(),
+        "BATCH_MATMUL": BatchMatMul(),
         "CONV_2D": Conv2D(),
         "DEPTHWISE_CONV_2D": DepthwiseConv2D(),
+        "DEQUANTIZE": Dequantize(),
         "FULLY_CONNECTED": FullyConnected(),
+        "HARD_SWISH": HardSwish(),
+        "LEAKY_RELU": LeakyRelu(),
+        "LOGISTIC": Logistic(),
+        "MAXIMUM": Maximum(),
         "MAX_POOL_2D": MaxPool2D(),
+        "MEAN": Mean(),
+        "MINIMUM": Minimum(),
+        "MUL": Mul(),
+        "QUANTIZE": Quantize(),
+        "RELU": Relu(),
+        "RELU6": Relu6(),
         "RESHAPE": Reshape(),
         "SOFTMAX": Softmax(),
+        "SUB": Sub(),
+        "TANH": Tanh(),
     }
 )
 """By TFLite's name of the operator."""

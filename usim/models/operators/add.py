@@ -1,54 +1,60 @@
-"""ADD of two int8 tensors of the same shape, each with its own quantisation."""
+"""ADD and SUB of two int8 tensors, each with its own quantisation."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 import tflite
 
 from usim.models.graph import Options
-from usim.models.operators.base import KernelCall, Node, Pointer, Recipe, read_activation
+from usim.models.operators.axes import Loop
+from usim.models.operators.base import Node, read_activation
+from usim.models.operators.elementwise import Elementwise, broadcast_fields
 from usim.models.operators.scaling import multiplier, output_range
 from usim.models.quantization import FusedActivation
 
 _HEADROOM_BITS = 20
-"""The kernel's ADD_HEADROOM_BITS: precision that the operands gain before they are added."""
+"""The kernel's SCALED_SUM_HEADROOM_BITS: precision that the operands gain before they are added."""
 
 
 @dataclass(frozen=True, slots=True)
-class AddOptions(Options):
+class SumOptions(Options):
     activation: FusedActivation
 
 
-class Add(Recipe):
-    kind = "ADD"
-    options_type = tflite.BuiltinOptions.AddOptions
+class ScaledSum(Elementwise):
+    """Either operator; they differ in the kernel's sign and in how the multipliers are rounded."""
 
-    def read_options(self, union: Any) -> AddOptions:  # noqa: ANN401
-        table = tflite.AddOptions()
+    shape_type = "scaled_sum_shape"
+    options_table: ClassVar[Any]
+
+    def read_options(self, union: Any) -> SumOptions:  # noqa: ANN401
+        table = self.options_table()
         table.Init(union.Bytes, union.Pos)
-        return AddOptions(read_activation(table.FusedActivationFunction()))
+        return SumOptions(read_activation(table.FusedActivationFunction()))
 
-    def lower(self, node: Node) -> KernelCall:
-        node.expect_arity(2, 2)
+    @abstractmethod
+    def real_multipliers(self, left: float, right: float, output: float) -> list[float]:
+        """The factors of left, right and output, from their scales."""
+
+    def fields(self, node: Node, loops: list[Loop]) -> Mapping[str, int]:
+        left, right, target = node.input(0), node.input(1), node.output()
         options = node.operator.options
-        assert isinstance(options, AddOptions)
-        left = node.expect_activation(node.input(0))
-        right = node.expect_activation(node.input(1))
-        target = node.expect_activation(node.output())
-        if left.shape != right.shape:
-            raise node.error(f"{left} and {right} differ in shape; broadcasting is not supported")
-        node.expect_shape(target, left.shape)
-        twice_widest = 2 * max(left.scale, right.scale)
-        to_output = twice_widest / ((1 << _HEADROOM_BITS) * target.scale)
-        if to_output >= 1:
+        assert isinstance(options, SumOptions)
+        reals = self.real_multipliers(left.scale, right.scale, target.scale)
+        if reals[2] >= 1:
             raise node.error(f"the scale of {target} is too small for that of its operands")
-        left_multiplier, left_shift = multiplier(node, left.scale / twice_widest)
-        right_multiplier, right_shift = multiplier(node, right.scale / twice_widest)
-        output_multiplier, output_shift = multiplier(node, to_output)
-        shape = {
-            "size": target.element_count,
+        if not min(reals) > 0:
+            raise node.error(f"the scales of {left}, {right} and {target} are too far apart")
+        left_multiplier, left_shift = multiplier(node, reals[0])
+        right_multiplier, right_shift = multiplier(node, reals[1])
+        output_multiplier, output_shift = multiplier(node, reals[2])
+        return {
+            **broadcast_fields(loops, "operands"),
             "left_offset": -left.zero_point,
             "left_multiplier": left_multiplier,
             "left_shift": left_shift,
@@ -60,14 +66,28 @@ class Add(Recipe):
             "output_shift": output_shift,
             **output_range(node, target, options.activation),
         }
-        return KernelCall(
-            kernel="add",
-            shape_type="add_shape",
-            shape=shape,
-            pointers=(
-                Pointer("left", "const int8_t", left.index),
-                Pointer("right", "const int8_t", right.index),
-                Pointer("output", "int8_t", target.index),
-            ),
-            macs=0,
-        )
+
+
+class Add(ScaledSum):
+    kind = "ADD"
+    options_type = tflite.BuiltinOptions.AddOptions
+    options_table = tflite.AddOptions
+
+    def real_multipliers(self, left: float, right: float, output: float) -> list[float]:
+        twice_widest = 2 * max(left, right)
+        to_output = twice_widest / ((1 << _HEADROOM_BITS) * output)
+        return [left / twice_widest, right / twice_widest, to_output]
+
+
+class Sub(ScaledSum):
+    kind = "SUB"
+    options_type = tflite.BuiltinOptions.SubOptions
+    options_table = tflite.SubOptions
+
+    def real_multipliers(self, left: float, right: float, output: float) -> list[float]:
+        # As for ADD, but TensorFlow Lite Micro computes these in single precision.
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            twice_widest = np.float32(2) * np.float32(max(left, right))
+            to_output = twice_widest / (np.float32(1 << _HEADROOM_BITS) * np.float32(output))
+            steps = np.array([left, right], dtype=np.float32) / twice_widest
+        return [float(steps[0]), float(steps[1]), float(to_output)]

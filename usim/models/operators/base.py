@@ -40,12 +40,13 @@ class KernelCall:
     """One call of a kernel: `<kernel>_s8(&shape, pointers...)` from `<kernel>/<kernel>.h`.
 
     `shape` fills the C structure `shape_type`; it and the pointers' types are all that the
-    generated code depends on.
+    generated code depends on. Its keys are C designators without their first dot: `size`, and
+    `operands.rows` or `axes.extent[0]` in members that are structures or arrays.
     """
 
     kernel: str
     shape_type: str
-    shape: Mapping[str, int]
+    shape: Mapping[str, int | float]
     pointers: tuple[Pointer, ...]
     macs: int
 

@@ -1,0 +1,42 @@
+// Elementwise product of two int8 tensors, each with its own scale and zero point.
+//
+//   left, right   as `operands` says
+//   output        [operands.rows][operands.columns], does not overlap them
+//
+// Offsets: minus the zero points of the operands, the zero point of the output.
+#ifndef USIM_KERNELS_MUL_MUL_H
+#define USIM_KERNELS_MUL_MUL_H
+
+#include <stdint.h>
+
+#include "common/broadcast.h"
+#include "common/fixed_point.h"
+
+struct mul_shape {
+    struct broadcast operands;
+    int32_t left_offset;
+    int32_t right_offset;
+    int32_t output_offset;
+    int32_t output_multiplier;
+    int32_t output_shift;
+    int32_t activation_min;
+    int32_t activation_max;
+};
+
+KERNEL_INLINE void mul_s8(const struct mul_shape *shape, const int8_t *restrict left,
+                          const int8_t *restrict right, int8_t *restrict output) {
+    const struct broadcast *operands = &shape->operands;
+    for (int32_t row = 0; row < operands->rows; row++) {
+        const int8_t *left_row = left + axes_offset(&operands->left, row);
+        const int8_t *right_row = right + axes_offset(&operands->right, row);
+        for (int32_t i = 0; i < operands->columns; i++) {
+            const int32_t a = left_row[i * operands->left_step] + shape->left_offset;
+            const int32_t b = right_row[i * operands->right_step] + shape->right_offset;
+            *output++ =
+                requantize_s8(a * b, shape->output_multiplier, shape->output_shift,
+                              shape->output_offset, shape->activation_min, shape->activation_max);
+        }
+    }
+}
+
+#endif

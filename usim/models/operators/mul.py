@@ -1,0 +1,48 @@
+"""MUL of two int8 tensors, each with its own quantisation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import tflite
+
+from usim.models.graph import Options
+from usim.models.operators.axes import Loop
+from usim.models.operators.base import Node, read_activation
+from usim.models.operators.elementwise import Elementwise, broadcast_fields
+from usim.models.operators.scaling import multiplier, output_range
+from usim.models.quantization import FusedActivation
+
+
+@dataclass(frozen=True, slots=True)
+class MulOptions(Options):
+    activation: FusedActivation
+
+
+class Mul(Elementwise):
+    kind = "MUL"
+    options_type = tflite.BuiltinOptions.MulOptions
+    shape_type = "mul_shape"
+
+    def read_options(self, union: Any) -> MulOptions:  # noqa: ANN401
+        table = tflite.MulOptions()
+        table.Init(union.Bytes, union.Pos)
+        return MulOptions(read_activation(table.FusedActivationFunction()))
+
+    def fields(self, node: Node, loops: list[Loop]) -> Mapping[str, int]:
+        left, right, target = node.input(0), node.input(1), node.output()
+        options = node.operator.options
+        assert isinstance(options, MulOptions)
+        real = left.scale * right.scale / target.scale
+        output_multiplier, output_shift = multiplier(node, real)
+        return {
+            **broadcast_fields(loops, "operands"),
+            "left_offset": -left.zero_point,
+            "right_offset": -right.zero_point,
+            "output_offset": target.zero_point,
+            "output_multiplier": output_multiplier,
+            "output_shift": output_shift,
+            **output_range(node, target, options.activation),
+        }
