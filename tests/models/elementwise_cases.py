@@ -12,8 +12,12 @@ FUSED = {"ADD", "SUB", "MUL"}
 
 
 def times(rng: Rng, value: float, *factors: float) -> float:
-    """A scale that is one of some multiples of another."""
-    return float(np.float32(value * rng.choice(factors)))
+    """A scale that is one of some multiples of another, or so that some results are nearly ties:
+    there the last bits of a multiplier show."""
+    factor = rng.choice(factors)
+    if rng.random() < 0.3:
+        factor = rng.integers(1, 256) / (rng.integers(0, 128) + 0.5)
+    return float(np.float32(value * factor))
 
 
 def random_shape(rng: Rng, longest: int = 9) -> list[int]:
@@ -40,7 +44,8 @@ def broadcast_shapes(rng: Rng) -> tuple[list[int], list[int], list[int]]:
 
 def output_scale(rng: Rng, kind: str, left: float, right: float) -> float:
     if kind == "MUL":
-        return times(rng, left * right * 100, 1e-4, 0.1, 1, 1, 1, 10, 1000)
+        # Below 1e-8, the 6 of RELU6 is no int32 any more.
+        return max(times(rng, left * right * 100, 1e-4, 0.1, 1, 1, 1, 10, 1000), 1e-8)
     return times(rng, left + right, 0.01, 0.1, 0.6, 1, 1, 3)
 
 

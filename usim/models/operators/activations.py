@@ -1,5 +1,8 @@
-"""RELU, RELU6, LEAKY_RELU, HARD_SWISH, LOGISTIC and TANH of int8, as TensorFlow Lite Micro computes
-them: scales in single or double precision as stated, then integers."""
+"""RELU, RELU6, LEAKY_RELU, HARD_SWISH, LOGISTIC and TANH of int8.
+
+As in TensorFlow Lite Micro: scales in double precision, then integers. Its older versions computed
+some of these scales in single precision, which shows in a last bit here and there.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import tflite
 
 from usim.errors import ModelError
@@ -30,18 +32,6 @@ _MAX_SHIFT = 62
 """Of an input step as Q4: beyond, TensorFlow Lite's own bounds overflow."""
 
 
-def _single(node: Node, *factors: float, divisor: float) -> float:
-    """A product over a divisor, every operation rounded to single precision."""
-    with np.errstate(all="ignore"):
-        product = np.float32(1)
-        for factor in factors:
-            product = product * np.float32(factor)
-        real = float(product / np.float32(divisor))
-    if not math.isfinite(real):
-        raise node.error("its scales are too far apart")
-    return real
-
-
 def _scaled(value: int, scaling: tuple[int, int], zero_point: int) -> int:
     product = fixed_point.multiply_by_quantized_multiplier(value, *scaling)
     return fixed_point.add_wrapping(product, zero_point)
@@ -51,7 +41,7 @@ class Relu(Lookup):
     kind = "RELU"
 
     def results(self, node: Node, source: TensorSpec, target: TensorSpec) -> list[int]:
-        scaling = multiplier(node, _single(node, source.scale, divisor=target.scale))
+        scaling = multiplier(node, source.scale / target.scale)
         scaled = (
             _scaled(value - source.zero_point, scaling, target.zero_point) for value in _INPUTS
         )
@@ -94,8 +84,8 @@ class LeakyRelu(Lookup):
     def results(self, node: Node, source: TensorSpec, target: TensorSpec) -> list[int]:
         options = node.operator.options
         assert isinstance(options, LeakyReluOptions)
-        slope = _single(node, source.scale, options.alpha, divisor=target.scale)
-        identity = multiplier(node, _single(node, source.scale, divisor=target.scale))
+        slope = source.scale * options.alpha / target.scale
+        identity = multiplier(node, source.scale / target.scale)
         negative = multiplier(node, abs(slope))
         sign = -1 if slope < 0 else 1
 
@@ -114,11 +104,9 @@ class HardSwish(Lookup):
     kind = "HARD_SWISH"
 
     def results(self, node: Node, source: TensorSpec, target: TensorSpec) -> list[int]:
-        fine_scale = float(np.float32(1 / 128) * np.float32(source.scale))
-        output, output_shift = multiplier(node, _single(node, fine_scale, divisor=target.scale))
-        gate, gate_shift = multiplier(
-            node, _single(node, fine_scale, divisor=float(np.float32(3 / 32768)))
-        )
+        fine_scale = source.scale / 128
+        output, output_shift = multiplier(node, fine_scale / target.scale)
+        gate, gate_shift = multiplier(node, fine_scale * 32768 / 3)
         if output_shift > 0:
             raise node.error(f"the scale of {target} is less than 1/128 of that of {source}")
         to_output, to_gate = _to_int16(output), _to_int16(gate)
@@ -126,8 +114,9 @@ class HardSwish(Lookup):
         def result(value: int) -> int:
             fine = value << 7
             scaled = fixed_point.multiply_high(fine, to_output, 16)
-            # Truncated: rounding both products would bias the result.
-            product = int(_gate(fine, to_gate, gate_shift) * scaled / (1 << 15))
+            # Truncated towards zero: rounding both products would bias the result.
+            product = _gate(fine, to_gate, gate_shift) * abs(scaled) >> 15
+            product = product if scaled >= 0 else -product
             rounded = fixed_point.rounding_divide_by_power_of_two(product, -output_shift, 16)
             return fixed_point.wrap(rounded + target.zero_point, 16)
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
 import tflite
 
 from usim.models.graph import Options
@@ -27,7 +25,7 @@ class SumOptions(Options):
 
 
 class ScaledSum(Elementwise):
-    """Either operator; they differ in the kernel's sign and in how the multipliers are rounded."""
+    """Either operator; they differ in the kernel's sign."""
 
     shape_type = "scaled_sum_shape"
     options_table: ClassVar[Any]
@@ -37,19 +35,13 @@ class ScaledSum(Elementwise):
         table.Init(union.Bytes, union.Pos)
         return SumOptions(read_activation(table.FusedActivationFunction()))
 
-    @abstractmethod
-    def real_multipliers(self, left: float, right: float, output: float) -> list[float]:
-        """The factors of left, right and output, from their scales."""
-
     def fields(self, node: Node, loops: list[Loop]) -> Mapping[str, int]:
         left, right, target = node.input(0), node.input(1), node.output()
         options = node.operator.options
         assert isinstance(options, SumOptions)
-        reals = self.real_multipliers(left.scale, right.scale, target.scale)
+        reals = _real_multipliers(left.scale, right.scale, target.scale)
         if reals[2] >= 1:
             raise node.error(f"the scale of {target} is too small for that of its operands")
-        if not min(reals) > 0:
-            raise node.error(f"the scales of {left}, {right} and {target} are too far apart")
         left_multiplier, left_shift = multiplier(node, reals[0])
         right_multiplier, right_shift = multiplier(node, reals[1])
         output_multiplier, output_shift = multiplier(node, reals[2])
@@ -73,21 +65,16 @@ class Add(ScaledSum):
     options_type = tflite.BuiltinOptions.AddOptions
     options_table = tflite.AddOptions
 
-    def real_multipliers(self, left: float, right: float, output: float) -> list[float]:
-        twice_widest = 2 * max(left, right)
-        to_output = twice_widest / ((1 << _HEADROOM_BITS) * output)
-        return [left / twice_widest, right / twice_widest, to_output]
-
 
 class Sub(ScaledSum):
     kind = "SUB"
     options_type = tflite.BuiltinOptions.SubOptions
     options_table = tflite.SubOptions
 
-    def real_multipliers(self, left: float, right: float, output: float) -> list[float]:
-        # As for ADD, but TensorFlow Lite Micro computes these in single precision.
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            twice_widest = np.float32(2) * np.float32(max(left, right))
-            to_output = twice_widest / (np.float32(1 << _HEADROOM_BITS) * np.float32(output))
-            steps = np.array([left, right], dtype=np.float32) / twice_widest
-        return [float(steps[0]), float(steps[1]), float(to_output)]
+
+def _real_multipliers(left: float, right: float, output: float) -> list[float]:
+    """The factors of left, right and output. In double precision, as TensorFlow Lite Micro has it
+    (for SUB, older versions computed them in single precision)."""
+    twice_widest = 2 * max(left, right)
+    to_output = twice_widest / ((1 << _HEADROOM_BITS) * output)
+    return [left / twice_widest, right / twice_widest, to_output]
