@@ -53,7 +53,8 @@ class CompiledModel:
     """Made by Session.load_model. Calling it runs one inference.
 
     Inputs have the model's shapes (a leading extent of 1 may be left out). An array of the stored
-    dtype (int8) is taken as it is; a float array is quantised as the input says.
+    dtype (int8, say) is taken as it is; a float array is quantised as the input says, or becomes
+    float32 for an input of that type.
     """
 
     def __init__(self, session: Session, model: Model) -> None:
@@ -173,8 +174,7 @@ class CompiledModel:
 
     def _stored(self, value: npt.ArrayLike, index: int) -> npt.NDArray[Any]:
         array = np.asarray(value)
-        quantise = array.dtype.kind == "f" and self.model.inputs[index].numpy_dtype().kind != "f"
-        if quantise:
+        if array.dtype.kind == "f":
             return self.model.quantize_input(array, index)
         return self.model.raw_input(array, index)
 

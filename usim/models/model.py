@@ -54,7 +54,10 @@ class Model:
         return self.lowered.macs
 
     def quantize_input(self, values: npt.ArrayLike, index: int = 0) -> npt.NDArray[Any]:
-        """Real values to the stored values of input `index`: scaled, rounded half away, clamped."""
+        """Real values to the stored values of input `index`: scaled, rounded half away, clamped.
+
+        An input that is stored as float32 takes them as they are.
+        """
         spec = _pick(self.inputs, index, "input")
         try:
             reals = np.asarray(values, dtype=np.float64)
@@ -89,7 +92,10 @@ class Model:
 
 
 def quantize(spec: TensorSpec, reals: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
-    """Real values to a quantised tensor's stored values."""
+    """Real values to a tensor's stored values: quantised, or float32 as they are."""
+    if spec.numpy_dtype().kind == "f":
+        with np.errstate(over="ignore"):
+            return reals.astype(spec.dtype)
     if spec.quantization is None or np.isnan(reals).any():
         raise ArgumentError(f"{spec} cannot hold these values: it has no scale, or they are NaN")
     limits = np.iinfo(spec.dtype)
