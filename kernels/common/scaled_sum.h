@@ -11,8 +11,8 @@
 
 #include <stdint.h>
 
+#include "common/bounded_scaling.h"
 #include "common/broadcast.h"
-#include "common/fixed_point.h"
 
 #define SCALED_SUM_HEADROOM_BITS 20
 
@@ -31,25 +31,38 @@ struct scaled_sum_shape {
     int32_t activation_max;
 };
 
+// An operand in the common scale. `factor` is its multiplier, kept in a register.
+KERNEL_INLINE int32_t scaled_sum_operand(int32_t value, int32_t multiplier, int32_t factor,
+                                         int32_t shift) {
+    const int32_t wide = value * (1 << SCALED_SUM_HEADROOM_BITS);
+    if (multiplier == 1 << 30 && shift == 0) {
+        return wide / 2; // one half: the operand with the larger scale
+    }
+    return scale_bounded(wide, factor, shift);
+}
+
 // left + sign * right for sign 1 or -1.
 KERNEL_INLINE void scaled_sum_s8(const struct scaled_sum_shape *shape, const int8_t *restrict left,
                                  const int8_t *restrict right, int8_t *restrict output,
                                  int32_t sign) {
     const struct broadcast *operands = &shape->operands;
-    const int32_t headroom = 1 << SCALED_SUM_HEADROOM_BITS;
+    const int32_t left_factor = kept_in_register(shape->left_multiplier);
+    const int32_t right_factor = kept_in_register(shape->right_multiplier);
+    const int32_t output_factor = kept_in_register(shape->output_multiplier);
     for (int32_t row = 0; row < operands->rows; row++) {
         const int8_t *left_row = left + axes_offset(&operands->left, row);
         const int8_t *right_row = right + axes_offset(&operands->right, row);
+        KERNEL_SEVERAL_AT_ONCE
         for (int32_t i = 0; i < operands->columns; i++) {
-            const int32_t a = multiply_by_quantized_multiplier(
-                (left_row[i * operands->left_step] + shape->left_offset) * headroom,
-                shape->left_multiplier, shape->left_shift);
-            const int32_t b = multiply_by_quantized_multiplier(
-                (right_row[i * operands->right_step] + shape->right_offset) * headroom,
-                shape->right_multiplier, shape->right_shift);
-            *output++ =
-                requantize_s8(a + sign * b, shape->output_multiplier, shape->output_shift,
-                              shape->output_offset, shape->activation_min, shape->activation_max);
+            const int32_t a =
+                scaled_sum_operand(left_row[i * operands->left_step] + shape->left_offset,
+                                   shape->left_multiplier, left_factor, shape->left_shift);
+            const int32_t b =
+                scaled_sum_operand(right_row[i * operands->right_step] + shape->right_offset,
+                                   shape->right_multiplier, right_factor, shape->right_shift);
+            *output++ = requantize_bounded_s8(a + sign * b, output_factor, shape->output_shift,
+                                              shape->output_offset, shape->activation_min,
+                                              shape->activation_max);
         }
     }
 }

@@ -9,8 +9,8 @@
 
 #include <stdint.h>
 
+#include "common/bounded_scaling.h"
 #include "common/broadcast.h"
-#include "common/fixed_point.h"
 
 struct mul_shape {
     struct broadcast operands;
@@ -26,15 +26,17 @@ struct mul_shape {
 KERNEL_INLINE void mul_s8(const struct mul_shape *shape, const int8_t *restrict left,
                           const int8_t *restrict right, int8_t *restrict output) {
     const struct broadcast *operands = &shape->operands;
+    const int32_t factor = kept_in_register(shape->output_multiplier);
     for (int32_t row = 0; row < operands->rows; row++) {
         const int8_t *left_row = left + axes_offset(&operands->left, row);
         const int8_t *right_row = right + axes_offset(&operands->right, row);
+        KERNEL_SEVERAL_AT_ONCE
         for (int32_t i = 0; i < operands->columns; i++) {
             const int32_t a = left_row[i * operands->left_step] + shape->left_offset;
             const int32_t b = right_row[i * operands->right_step] + shape->right_offset;
             *output++ =
-                requantize_s8(a * b, shape->output_multiplier, shape->output_shift,
-                              shape->output_offset, shape->activation_min, shape->activation_max);
+                requantize_bounded_s8(a * b, factor, shape->output_shift, shape->output_offset,
+                                      shape->activation_min, shape->activation_max);
         }
     }
 }

@@ -18,27 +18,36 @@ struct quantize_shape {
     float scale;
 };
 
-// To the nearest integer, ties away from zero, for |value| < 2^31; no rounding happens on the way.
+// To the nearest integer, ties away from zero; out of int32's range to its ends, NaN to 0.
 KERNEL_INLINE int32_t round_half_away(float value) {
-    const int32_t whole = (int32_t)value;
-    const float fraction = value - (float)whole;
+#ifdef __ARM_FPV5__ // Clang says so; GCC has no such macro
+    float bits;     // of an integer
+    __asm__("vcvta.s32.f32 %0, %1" : "=t"(bits) : "t"(value));
+    int32_t rounded;
+    __asm__("vmov %0, %1" : "=r"(rounded) : "t"(bits));
+    return rounded;
+#else
+    if (value >= 0x1p31f) {
+        return INT32_MAX;
+    }
+    if (value <= -0x1p31f) {
+        return INT32_MIN;
+    }
+    const float number = value == value ? value : 0.0f; // NaN equals nothing
+    const int32_t whole = (int32_t)number;
+    const float fraction = number - (float)whole;
     return whole + (fraction >= 0.5f ? 1 : 0) - (fraction <= -0.5f ? 1 : 0);
+#endif
 }
 
 KERNEL_INLINE void quantize_s8(const struct quantize_shape *shape, const float *restrict input,
                                int8_t *restrict output) {
-    const float limit = 1024.0f; // beyond it every zero point ends in saturation
+    const int32_t limit = 1 << 10; // beyond it, every zero point ends in saturation
+    KERNEL_SEVERAL_AT_ONCE
     for (int32_t i = 0; i < shape->size; i++) {
-        const float steps = input[i] / shape->scale;
-        int32_t rounded = 0;
-        if (steps >= limit) {
-            rounded = (int32_t)limit;
-        } else if (steps <= -limit) {
-            rounded = -(int32_t)limit;
-        } else if (steps == steps) { // false for NaN
-            rounded = round_half_away(steps);
-        }
-        output[i] = (int8_t)min_s32(max_s32(rounded + shape->zero_point, INT8_MIN), INT8_MAX);
+        const int32_t steps =
+            min_s32(max_s32(round_half_away(input[i] / shape->scale), -limit), limit - 1);
+        output[i] = (int8_t)min_s32(max_s32(steps + shape->zero_point, INT8_MIN), INT8_MAX);
     }
 }
 

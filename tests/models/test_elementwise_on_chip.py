@@ -84,3 +84,17 @@ def test_the_chip_computes_what_tflite_micro_does(session, kind):
         for inputs in list(input_sets(model.model.lowered, np.random.default_rng(seed)))[:2]:
             np.testing.assert_array_equal(model(*inputs), run_reference(data, *inputs)[0])
         model.unload()
+
+
+def test_the_chip_quantises_every_kind_of_number_as_the_host_does(session):
+    ties = np.arange(-200, 200, dtype=np.float32) + np.float32(0.5)
+    values = np.concatenate([ties, np.nextafter(ties, np.inf), np.nextafter(ties, -np.inf)])
+    beyond = [np.inf, -np.inf, np.nan, 3e38, -3e38, 4e9, -4e9, 1e-45, -0.0]
+    values = np.concatenate([values, beyond]).astype(np.float32)
+    tensors = [Tensor([len(values)], dtype="float32"), Tensor([len(values)], 0.5, 10)]
+    data = build_model(tensors, [Op("QUANTIZE", [0], [1])], [0], [1])
+    with np.errstate(invalid="ignore", over="ignore"):
+        steps = np.nan_to_num(values / np.float32(0.5), nan=0)
+        rounded = np.copysign(np.floor(np.abs(steps.astype(np.float64)) + 0.5), steps)
+    expected = np.clip(rounded + 10, -128, 127).astype(np.int8)
+    np.testing.assert_array_equal(session.load_model(Model(read_graph(data)))(values), expected)
