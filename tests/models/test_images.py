@@ -10,7 +10,15 @@ from PIL import Image
 from tflite_builder import Op, Tensor, build_model
 
 from usim.errors import ArgumentError, ModelError
-from usim.models import PixelRange, image_input, load_dataset, load_image, read_graph
+from usim.models import (
+    Model,
+    PixelRange,
+    guess_pixel_range,
+    image_input,
+    load_dataset,
+    load_image,
+    read_graph,
+)
 
 
 def spec(shape=(1, 4, 4, 3), scale=1 / 255, zero_point=-128):
@@ -45,6 +53,27 @@ def test_pixels_span_a_signed_input():
 )
 def test_pixel_range_follows_from_what_the_input_can_hold(scale, zero_point, expected):
     assert PixelRange.of(spec(scale=scale, zero_point=zero_point)) is expected
+
+
+@pytest.mark.parametrize(
+    ("scale", "zero_point", "darkest", "brightest"),
+    [(1 / 255, -128, 0.0, 1.0), (0.0078125, 0, -1.0, 1.0), (1.0, -128, 0.0, 255.0)],
+)
+def test_pixels_of_a_float_input_are_what_its_quantisation_can_hold(
+    scale, zero_point, darkest, brightest
+):
+    shape = (1, 16, 16, 1)
+    tensors = [Tensor(shape, dtype="float32"), Tensor(shape, scale, zero_point)]
+    model = Model(read_graph(build_model(tensors, [Op("QUANTIZE", [0], [1])], [0], [1])))
+    stored = image_input(ALL_PIXELS, model.inputs[0], guess_pixel_range(model))
+    assert (stored.dtype, stored.min(), stored.max()) == (np.float32, darkest, brightest)
+
+
+def test_a_float_input_that_is_never_quantised_takes_no_pictures():
+    tensors = [Tensor([4, 1], dtype="float32"), Tensor([1, 4], dtype="float32")]
+    model = Model(read_graph(build_model(tensors, [Op("RESHAPE", [0], [1])], [0], [1])))
+    with pytest.raises(ArgumentError, match="is not quantised; it takes no pictures"):
+        guess_pixel_range(model)
 
 
 def test_pixel_range_can_be_chosen():

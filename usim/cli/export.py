@@ -12,7 +12,7 @@ from usim import demo
 from usim.errors import ArgumentError
 from usim.firmware import Firmware, build_firmware
 from usim.formatting import format_address, format_bytes
-from usim.models import Model, image_input, load_image
+from usim.models import Model, guess_pixel_range, image_input, load_image
 from usim.platforms import load_platform
 from usim.report.console import make_console, make_table
 from usim.report.whole_file import write_whole
@@ -100,7 +100,9 @@ def _input_values(
         ]
     if len(model.inputs) != 1:
         raise ArgumentError(f"{model.name} has {len(model.inputs)} inputs; --image feeds one")
-    return [image_input(load_image(image, model.inputs[0]), model.inputs[0])]
+    return [
+        image_input(load_image(image, model.inputs[0]), model.inputs[0], guess_pixel_range(model))
+    ]
 
 
 def _read_array(file: Path) -> npt.NDArray[np.generic]:

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from usim import demo
 from usim.errors import ArgumentError
-from usim.models import Model, image_input, load_image
+from usim.models import Model, guess_pixel_range, image_input, load_image
 from usim.report.console import make_console
 
 
@@ -53,9 +53,10 @@ def image_inputs(model: Model, images: tuple[Path, ...], *, is_demo: bool) -> li
     else:
         # A profile needs no picture: what the layers cost hardly depends on the values.
         return [ModelInput("zeros", model.quantize_input(np.zeros(spec.shape)), None)]
+    pixels = guess_pixel_range(model)
     shown = {path: str(path) if images else path.name for path, _ in chosen}
     return [
-        ModelInput(shown[path], image_input(load_image(path, spec), spec), expected)
+        ModelInput(shown[path], image_input(load_image(path, spec), spec, pixels), expected)
         for path, expected in chosen
     ]
 

@@ -14,7 +14,7 @@ from usim.cli.model_inputs import ModelInput, class_names, image_inputs, with_pr
 from usim.compiled_model import CompiledModel, ModelProfile
 from usim.devices import BACKENDS, Timing
 from usim.errors import ArgumentError
-from usim.models import Model, image_input, load_dataset
+from usim.models import Model, guess_pixel_range, image_input, load_dataset
 from usim.report.check_tables import check_json, print_check
 from usim.report.console import make_console
 from usim.report.json_file import write_json
@@ -200,13 +200,15 @@ def _measure_accuracy(
 ) -> tuple[ModelProfile, Accuracy]:
     spec = runner.model.inputs[0]
     dataset = load_dataset(file, spec)
+    pixels = guess_pixel_range(runner.model)
     total = min(limit or len(dataset), len(dataset))
     if not total:
         raise ArgumentError(f"{file} holds no images")
     first: ModelProfile | None = None
     right = 0
     for index in with_progress(total):
-        profile = runner.profile(image_input(dataset.image(index), spec))
+        stored = image_input(dataset.image(index), spec, pixels)
+        profile = runner.profile(stored)
         first = first or profile
         right += int(profile.outputs[0].reshape(-1).argmax() == dataset.label(index))
     assert first is not None

@@ -9,7 +9,13 @@ from __future__ import annotations
 
 from usim.models.dataset import ImageDataset
 from usim.models.graph import Graph, Operator, Quantization, TensorSpec
-from usim.models.images import PixelRange, image_input, load_dataset, load_image
+from usim.models.images import (
+    PixelRange,
+    guess_pixel_range,
+    image_input,
+    load_dataset,
+    load_image,
+)
 from usim.models.lowering import Activation, Constant, ConstantRef, LayerCall, LoweredModel, lower
 from usim.models.model import Model
 from usim.models.operators import OPERATORS
@@ -33,6 +39,7 @@ __all__ = [
     "Placement",
     "Quantization",
     "TensorSpec",
+    "guess_pixel_range",
     "image_input",
     "load_dataset",
     "load_graph",

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from usim.errors import ArgumentError, ModelError
 from usim.models.dataset import ImageDataset, read_dataset
 from usim.models.graph import TensorSpec
-from usim.models.model import quantize
+from usim.models.model import Model, quantize
 
 _MODES = {1: "L", 3: "RGB"}
 _MAX_PIXELS = 1 << 26
@@ -40,6 +40,20 @@ class PixelRange(Enum):
         if (limits.max - spec.zero_point) * spec.scale > 2:
             return cls.BYTE
         return cls.SIGNED if (limits.min - spec.zero_point) * spec.scale < -0.5 else cls.UNIT
+
+
+def guess_pixel_range(model: Model, index: int = 0) -> PixelRange:
+    """`PixelRange.of` a model's input or, for one of type float32, of what QUANTIZE makes of it.
+
+    ArgumentError for an input that takes no pictures: it is neither quantised nor then quantised.
+    """
+    spec = model.inputs[index]
+    for operator in model.graph.operators:
+        if operator.kind == "QUANTIZE" and operator.inputs == (spec.index,):
+            if spec.quantization is None:
+                spec = model.graph.tensors[operator.outputs[0]]
+            break
+    return PixelRange.of(spec)
 
 
 def load_image(path: str | Path, spec: TensorSpec) -> npt.NDArray[np.uint8]:

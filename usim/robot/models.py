@@ -12,7 +12,7 @@ from robot.api import logger
 from usim import demo
 from usim.check import CheckedModel
 from usim.errors import ArgumentError
-from usim.models import Model, image_input, load_image
+from usim.models import Model, guess_pixel_range, image_input, load_image
 from usim.robot.bench import LoadedModel, Target, find
 from usim.robot.group import KeywordGroup
 from usim.robot.values import convert_exactly, describe_difference, load_array, parse_values
@@ -183,9 +183,11 @@ class ModelKeywords(KeywordGroup):
         if text.startswith(f"{_DEMO}:"):
             pictures = {path.name: path for path, _ in demo.images()}
             path = find(pictures, text.removeprefix(f"{_DEMO}:"), "picture", "")
-            return image_input(load_image(path, spec), spec)
+            return image_input(load_image(path, spec), spec, guess_pixel_range(model))
         if Path(text).suffix.lower() in {".png", ".jpg", ".jpeg"}:
-            return image_input(load_image(self._folder() / text, spec), spec)
+            return image_input(
+                load_image(self._folder() / text, spec), spec, guess_pixel_range(model)
+            )
         if text.endswith(".npy"):
             array = load_array(self._folder() / text)
         else:
