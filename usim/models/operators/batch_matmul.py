@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +60,6 @@ class BatchMatMul(Recipe):
             )
         batches = broadcast_shape(node, left.shape[:-2], right.shape[:-2])
         node.expect_shape(target, (*batches, first.rows, second.columns))
-        output_multiplier, output_shift = multiplier(node, _real_multiplier(left, right, target))
         return KernelCall(
             kernel="batch_matmul",
             shape_type="batch_matmul_shape",
@@ -75,11 +74,7 @@ class BatchMatMul(Recipe):
                 **axes_fields("right_batches", _batch_loops(batches, right)),
                 "right_column_stride": second.column_stride,
                 "right_depth_stride": second.row_stride,
-                "left_offset": -left.zero_point,
-                "right_offset": -right.zero_point,
-                "output_offset": target.zero_point,
-                "output_multiplier": output_multiplier,
-                "output_shift": output_shift,
+                **_scaling_fields(node, left, right, target),
             },
             pointers=(
                 Pointer("left", "const int8_t", left.index),
@@ -106,5 +101,15 @@ def _batch_loops(batches: Sequence[int], tensor: TensorSpec) -> list[Loop]:
     return [Loop(loop.extent, (loop.strides[0] * matrix,)) for loop in loops]
 
 
-def _real_multiplier(left: TensorSpec, right: TensorSpec, target: TensorSpec) -> float:
-    return left.scale * right.scale / target.scale
+def _scaling_fields(
+    node: Node, left: TensorSpec, right: TensorSpec, target: TensorSpec
+) -> Mapping[str, int]:
+    real = left.scale * right.scale / target.scale
+    output_multiplier, output_shift = multiplier(node, real)
+    return {
+        "left_offset": -left.zero_point,
+        "right_offset": -right.zero_point,
+        "output_offset": target.zero_point,
+        "output_multiplier": output_multiplier,
+        "output_shift": output_shift,
+    }
