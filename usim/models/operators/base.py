@@ -39,9 +39,10 @@ class Pointer:
 class KernelCall:
     """One call of a kernel: `<kernel>_s8(&shape, pointers...)` from `<kernel>/<kernel>.h`.
 
-    `shape` fills the C structure `shape_type`; it and the pointers' types are all that the
-    generated code depends on. Its keys are C designators without their first dot: `size`, and
-    `operands.rows` or `axes.extent[0]` in members that are structures or arrays.
+    `shape` fills the C structure `shape_type`; it, the pointers' types and `scratch_bytes` are all
+    that the generated code depends on. Its keys are C designators without their first dot: `size`,
+    and `operands.rows` or `axes.extent[0]` in members that are structures or arrays. A kernel that
+    needs scratch memory gets it, aligned to 8 bytes, as its last argument.
     """
 
     kernel: str
@@ -49,6 +50,7 @@ class KernelCall:
     shape: Mapping[str, int | float]
     pointers: tuple[Pointer, ...]
     macs: int
+    scratch_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
