@@ -6,7 +6,9 @@
 
 #include "common/compiler.h"
 
+#ifndef COPY_UNROLLING
 #define COPY_UNROLLING 4
+#endif
 
 // Copies `size` bytes and returns the end of the target. `in_words`: the size is a multiple of 4,
 // and so, for speed only, are the addresses.

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "common/compiler.h"
+#include "common/fixed_point.h"
 
 #if defined(__ARM_FEATURE_DSP) && defined(__ARM_FEATURE_SIMD32) && !defined(USIM_PORTABLE)
 #define SIMD_DSP 1
@@ -16,11 +17,6 @@
 #else
 #define SIMD_DSP 0
 #endif
-
-// Two's complement addition that wraps.
-KERNEL_INLINE int32_t add_wrapping(int32_t a, int32_t b) {
-    return (int32_t)((uint32_t)a + (uint32_t)b);
-}
 
 KERNEL_INLINE int32_t negate_wrapping(int32_t a) {
     return (int32_t)(0u - (uint32_t)a);

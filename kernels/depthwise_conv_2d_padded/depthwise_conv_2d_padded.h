@@ -23,7 +23,9 @@
 #include "common/simd.h"
 
 // Rows and columns of a window whose taps are spelled out.
+#ifndef WINDOW_UNROLLING
 #define WINDOW_UNROLLING 3
+#endif
 
 struct depthwise_conv_2d_padded_shape {
     int32_t batches;
