@@ -207,6 +207,11 @@ class Session:
         )
         return self.load_object(compiled, name=name)
 
+    def measure_object(self, elf: bytes) -> dict[str, int]:
+        """The bytes of each section that load_object would take, whether there is room or not."""
+        self._require_open()
+        return self._loader.measure([elf], self._runtime.helpers)
+
     def load_object(self, elf: bytes, *, name: str = "module.o") -> Module:
         """Load a compiled relocatable object. Raises LinkError, MemoryFullError."""
         self._require_open()
@@ -354,10 +359,12 @@ class Session:
         self.sync()
         return self._device.usart_output(name)
 
-    def free_bytes(self, section: str) -> int:
-        """Bytes of a section that are not allocated, in however many pieces."""
+    def free_bytes(self, section: str, *, in_one_block: bool = False) -> int:
+        """Bytes of a section that are not allocated, in all pieces together or in the largest."""
         self._require_open()
         allocator = self._allocators[section]
+        if in_one_block:
+            return allocator.largest_gap_bytes
         return allocator.section.size_bytes - allocator.used_bytes
 
     def memory_use(self, *, run_queue: bool = True) -> tuple[SectionUse, ...]:

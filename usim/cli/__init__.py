@@ -16,6 +16,7 @@ __all__ = ["COMMANDS", "main", "usim"]
 # Name -> where it is, and what the list of commands says of it.
 COMMANDS = {
     "run": ("usim.cli.run:run", "Run an int8 model and show answers, cycles and memory."),
+    "inspect": ("usim.cli.inspect:inspect", "Show a model, its memory plan and where it fits."),
     "platforms": ("usim.cli.platforms:platforms", "List, show and check the chips."),
     "doctor": ("usim.cli.doctor:doctor", "Check what is installed, and say how to get the rest."),
     "profile": ("usim.cli.profile:profile", "Say where the cycles of a bare-metal program go."),
