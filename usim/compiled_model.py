@@ -168,15 +168,9 @@ class CompiledModel:
             raise ArgumentError(
                 f"{self.model.name} takes {len(self._inputs)} inputs, got {len(inputs)}"
             )
-        stored = [self._stored(value, index) for index, value in enumerate(inputs)]
+        stored = [self.model.stored_input(value, index) for index, value in enumerate(inputs)]
         for tensor, values in zip(self._inputs, stored, strict=True):
             tensor.write(values)
-
-    def _stored(self, value: npt.ArrayLike, index: int) -> npt.NDArray[Any]:
-        array = np.asarray(value)
-        if array.dtype.kind == "f":
-            return self.model.quantize_input(array, index)
-        return self.model.raw_input(array, index)
 
     def _layers(self, calls: list[Call]) -> list[LayerProfile]:
         return [
