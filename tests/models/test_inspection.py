@@ -10,6 +10,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tflite_builder import Op, Tensor, build_model
 
 from usim import Session, demo
@@ -23,6 +25,9 @@ from usim.models.tflite import read_graph
 from usim.platforms import load_platform, platform_names
 from usim.report.arena_svg import arena_svg
 from usim.report.arena_text import arena_text
+from usim.report.console import make_console
+from usim.report.inspection_json import inspection_json
+from usim.report.inspection_tables import print_inspection
 
 MLPERF = ("pretrainedResnet_quant.tflite", "kws_ref_model.tflite")
 # Operators that no int8 model of a microcontroller has.
@@ -143,6 +148,24 @@ def test_the_command_shows_unsupported_operators_and_still_draws_the_plan(tmp_pa
 def test_to_run_such_a_model_is_still_refused():
     with pytest.raises(ModelError, match=f"is {STRANGE[0]}, which is not supported"):
         read_graph(strange_model())
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_damaged_models_are_inspected_or_refused(data):
+    """Nothing else than a ModelError; the file's bytes are what a stranger sent."""
+    model = bytearray(strange_model())
+    for _ in range(data.draw(st.integers(1, 5))):
+        model[data.draw(st.integers(8, len(model) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        found = inspect_graph(read_graph(bytes(model), "damaged", keep_unsupported=True))
+    except ModelError as exc:
+        assert "\n" not in str(exc)
+        return
+    assert_pictured(arena_svg(found), found)
+    list(arena_text(found.plan, len(found.operators)))
+    json.dumps(inspection_json(found, []))
+    print_inspection(make_console(), found)
 
 
 # Pictures.

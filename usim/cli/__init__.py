@@ -16,9 +16,9 @@ __all__ = ["COMMANDS", "main", "usim"]
 # Name -> where it is, and what the list of commands says of it.
 COMMANDS = {
     "run": ("usim.cli.run:run", "Run an int8 model and show answers, cycles and memory."),
-    "inspect": ("usim.cli.inspect:inspect", "Show a model, its memory plan and where it fits."),
     "platforms": ("usim.cli.platforms:platforms", "List, show and check the chips."),
     "doctor": ("usim.cli.doctor:doctor", "Check what is installed, and say how to get the rest."),
+    "inspect": ("usim.cli.inspect:inspect", "Show a model, its memory plan and where it fits."),
     "profile": ("usim.cli.profile:profile", "Say where the cycles of a bare-metal program go."),
     "export": ("usim.cli.export:export", "Write a model as an executable for other tools."),
     "serve": ("usim.cli.serve:serve", "Let a debugger work on an emulated chip."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from string import ascii_letters
 
 from usim.models.planner import ArenaPlan, Placement
@@ -45,25 +46,30 @@ def arena_text(plan: ArenaPlan, steps: int) -> Iterator[str]:
     stride = -(-len(times) // _COLUMNS)
     width = max(1, min(4, _COLUMNS // -(-len(times) // stride)))
     times = times[::stride]
+    bounds = [plan.size_bytes * row // rows for row in range(rows + 1)]
+    columns = [_column(_alive(plan, time), bounds, mark) for time in times]
     for row in reversed(range(rows)):
-        low = plan.size_bytes * row // rows
-        high = plan.size_bytes * (row + 1) // rows
-        cells = "".join(_cell(plan, time, (low, high), mark) * width for time in times)
-        yield f"{high:>11,} |{cells}|"
+        cells = "".join(column[row] * width for column in columns)
+        yield f"{bounds[row + 1]:>11,} |{cells}|"
     yield f"{0:>11} +{'-' * (width * len(times))}+"
     yield " " * 13 + _axis(times, width)
 
 
-def _cell(plan: ArenaPlan, time: int, piece: tuple[int, int], mark: dict[int, str]) -> str:
-    low, high = piece
-    best, most = _FREE, 0
-    for placement in plan.placements:
-        life = placement.lifetime
-        if life.first <= time <= life.last:
-            held = min(high, placement.offset + life.size_bytes) - max(low, placement.offset)
+def _alive(plan: ArenaPlan, time: int) -> list[Placement]:
+    return [item for item in plan.placements if item.lifetime.first <= time <= item.lifetime.last]
+
+
+def _column(alive: list[Placement], bounds: list[int], mark: dict[int, str]) -> list[str]:
+    """A character a slice, from the arena's start upwards."""
+    cells = []
+    for low, high in pairwise(bounds):
+        best, most = _FREE, 0
+        for item in alive:
+            held = min(high, item.offset + item.lifetime.size_bytes) - max(low, item.offset)
             if held > most:
-                best, most = mark[life.tensor], held
-    return best
+                best, most = mark[item.lifetime.tensor], held
+        cells.append(best)
+    return cells
 
 
 def _axis(times: list[int], width: int) -> str:
