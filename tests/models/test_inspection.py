@@ -310,7 +310,7 @@ def test_the_command_prints_graph_sizes_plan_picture_and_platforms():
     assert result.exit_code == 0, result.output
     assert "12,298,240 MACs" in result.output
     assert "Arena      40,960 bytes" in result.output
-    assert re.search(r"^0 +CONV_2D +int8 1x32x32x3 +int8 32x5x5x3 ", result.output, re.MULTILINE)
+    assert re.search(r"^0 +CONV_2D +1x32x32x3 +32x5x5x3 ", result.output, re.MULTILINE)
     assert "aaaaaaaacccccccc" in result.output
     for name in platform_names():
         assert re.search(rf"^{name} +yes ", result.output, re.MULTILINE)

@@ -30,6 +30,7 @@ from usim.report.run_result import Accuracy, Answer, RunResult, collect
 from usim.report.run_tables import print_run
 from usim.session import Session
 from usim.toolchain import TOOLCHAINS
+from usim.weight_placement import WEIGHTS, Weights
 
 _EXAMPLES = """\b
 Examples:
@@ -108,6 +109,14 @@ class _Target:
     help="With backend openocd: HOST:PORT of a running OpenOCD's Tcl port, a configuration "
     'FILE.cfg, or "virtual". Default: the platform\'s openocd.cfg.',
 )
+@click.option(
+    "--weights",
+    type=click.Choice(WEIGHTS),
+    default="flash",
+    show_default=True,
+    help="Where constants lie: flash (section rodata); ram (the heap); auto: in RAM as far as it "
+    "has room beside the activations, those first that are read most often.",
+)
 @click.option("--toolchain", type=click.Choice(list(TOOLCHAINS)), help="Compiler for the device.")
 @click.option(
     "--timing",
@@ -136,6 +145,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     backend: str,
     check_against: str | None,
     openocd: str | None,
+    weights: Weights,
     toolchain: str | None,
     timing: Timing | None,
     strict: bool,
@@ -162,7 +172,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     is_demo = model is None
     inputs = [] if dataset else chosen_inputs(loaded, images, files, pixels, is_demo=is_demo)
     with session, other or nullcontext():
-        compiled = session.load_model(loaded)
+        compiled = session.load_model(loaded, weights=weights)
         checked = _checked(compiled, other, (backend, check_against or ""))
         if dataset:
             profile, accuracy = _measure_accuracy(checked or compiled, dataset, limit, pixels)
@@ -209,7 +219,9 @@ def _checked(
     if other is None:
         return None
     with naming(names[1]):
-        return CheckedModel(compiled, other.load_model(compiled.model), names)
+        return CheckedModel(
+            compiled, other.load_model(compiled.model, weights=compiled.weights), names
+        )
 
 
 def _show(result: RunResult, check: ModelCheck | None, json_file: Path | None) -> None:

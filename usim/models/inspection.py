@@ -43,8 +43,10 @@ class OperatorFacts:
 
     @property
     def options_text(self) -> str:
-        """What matters of the options, as one line."""
-        return ", ".join(f"{name} {value}" for name, value in self.options)
+        """What matters of the options, as one line: words speak for themselves, numbers do not."""
+        return ", ".join(
+            value if value.isalpha() else f"{name} {value}" for name, value in self.options
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -74,16 +74,15 @@ class Model:
         return self._shaped(stored, spec)
 
     def stored_input(self, values: npt.ArrayLike, index: int = 0) -> npt.NDArray[Any]:
-        """Stored values of input `index` from either kind: real numbers (a float array) are
-        quantised, or converted for an input of floats; an array of its own dtype is taken as it is.
-        """
+        """Stored values of input `index` from either kind: a float array's through quantize_input,
+        an array of the input's own dtype as they are."""
         spec = _pick(self.inputs, index, "input")
         array = np.asarray(values)
         wanted = spec.numpy_dtype()
-        if array.dtype.kind == "f" and wanted.kind != "f":
+        if array.dtype.kind == "f":
             return self.quantize_input(array, index)
-        # Of the same kind of numbers; in a file they may have the other order of bytes.
-        if array.dtype.kind == "f" or array.dtype.newbyteorder("=") == wanted:
+        # In a file numbers may have the other order of bytes.
+        if array.dtype.newbyteorder("=") == wanted:
             array = array.astype(wanted, copy=False)
         if array.dtype != wanted:
             raise ArgumentError(

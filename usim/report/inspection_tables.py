@@ -70,7 +70,7 @@ def _about(inspection: Inspection) -> Iterator[str]:
     )
     for what, specs in (("Input", inspection.inputs), ("Output", inspection.outputs)):
         for spec in specs:
-            yield f"{what:<10} {spec.name or '(no name)'}: {_type(spec)}{_quantization(spec)}"
+            yield f"{what:<10} {spec.name or '(no name)'}: {spec.dtype} {_extents(spec)}{_quantization(spec)}"
     constants = f"Constants  {inspection.file_constant_bytes:,} bytes in the file"
     if inspection.device_constant_bytes is not None:
         constants += f", {inspection.device_constant_bytes:,} on a device (rodata)"
@@ -90,7 +90,7 @@ def _quantization(spec: TensorSpec) -> str:
 
 def _operators(inspection: Inspection) -> Table:
     numeric = ("MACs", "constants")
-    table = make_table("Operators", "", "operator", "input", "weights", "output", *numeric,
+    table = make_table("Operators (int8 where no type is named)", "", "operator", "input", "weights", "output", *numeric,
                        "options", numeric=numeric)  # fmt: skip
     for operator in inspection.operators:
         table.add_row(
@@ -126,7 +126,11 @@ def _types(specs: Sequence[TensorSpec]) -> str:
 
 
 def _type(spec: TensorSpec) -> str:
-    return f"{spec.dtype} {'x'.join(str(extent) for extent in spec.shape) or 'scalar'}"
+    return _extents(spec) if spec.dtype == "int8" else f"{spec.dtype} {_extents(spec)}"
+
+
+def _extents(spec: TensorSpec) -> str:
+    return "x".join(str(extent) for extent in spec.shape) or "scalar"
 
 
 def _lifetimes(inspection: Inspection) -> Table:
