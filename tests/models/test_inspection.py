@@ -182,7 +182,8 @@ def assert_pictured(svg: str, inspection: Inspection) -> None:
     assert len(boxes) == len(inspection.plan.placements)
     for number, (x, y, width, height) in enumerate(boxes):
         assert 0 <= x < x + width <= float(root.attrib["width"])
-        assert 0 <= y < y + height <= float(root.attrib["height"])
+        # A few bytes of a very large arena are less than a hundredth of a pixel.
+        assert 0 <= y <= y + height <= float(root.attrib["height"])
         for other_x, other_y, other_width, other_height in boxes[:number]:
             apart_in_time = x >= other_x + other_width or other_x >= x + width
             apart_in_memory = y + 0.02 >= other_y + other_height or other_y + 0.02 >= y + height

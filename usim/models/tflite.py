@@ -198,10 +198,9 @@ class _Reader:
     def _options(self, table: Any, kind: str, index: int) -> Options:  # noqa: ANN401
         recipe = OPERATORS.get(kind)
         if recipe is None:
+            known = "" if self._keep_unsupported else f" (supported: {_listed(OPERATORS)})"
             raise self._error(
-                f"operator {index} is {kind}, which is not supported "
-                f"(supported: {_listed(OPERATORS)})",
-                operator=index,
+                f"operator {index} is {kind}, which is not supported{known}", operator=index
             )
         what = f"operator {index} ({kind})"
         union = table.BuiltinOptions()

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from usim.description_files import shown_path
 from usim.fitting import PlatformFit
-from usim.models import TensorSpec
+from usim.models import OPERATORS, TensorSpec
 from usim.models.inspection import Inspection, OperatorFacts
 from usim.report.arena_text import arena_text, by_life, marks
 from usim.report.console import make_table
@@ -70,7 +70,8 @@ def _about(inspection: Inspection) -> Iterator[str]:
     )
     for what, specs in (("Input", inspection.inputs), ("Output", inspection.outputs)):
         for spec in specs:
-            yield f"{what:<10} {spec.name or '(no name)'}: {spec.dtype} {_extents(spec)}{_quantization(spec)}"
+            kind = f"{spec.dtype} {_extents(spec)}{_quantization(spec)}"
+            yield f"{what:<10} {spec.name or '(no name)'}: {kind}"
     constants = f"Constants  {inspection.file_constant_bytes:,} bytes in the file"
     if inspection.device_constant_bytes is not None:
         constants += f", {inspection.device_constant_bytes:,} on a device (rodata)"
@@ -90,8 +91,8 @@ def _quantization(spec: TensorSpec) -> str:
 
 def _operators(inspection: Inspection) -> Table:
     numeric = ("MACs", "constants")
-    table = make_table("Operators (int8 where no type is named)", "", "operator", "input", "weights", "output", *numeric,
-                       "options", numeric=numeric)  # fmt: skip
+    columns = ("", "operator", "input", "weights", "output", *numeric, "options")
+    table = make_table("Operators (int8 where no type is named)", *columns, numeric=numeric)
     for operator in inspection.operators:
         table.add_row(
             str(operator.index),
@@ -159,7 +160,9 @@ def _shortened(name: str) -> str:
 
 
 def _problems(inspection: Inspection) -> Iterator[str]:
-    if inspection.problems:
-        yield f"{len(inspection.problems)} operators cannot be run:"
+    count = len(inspection.problems)
+    if count:
+        yield f"{count} operator{'s' * (count > 1)} cannot be run:"
         for problem in inspection.problems:
             yield f"  {problem}"
+        yield f"Supported are {', '.join(sorted(OPERATORS))}."
