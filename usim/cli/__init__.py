@@ -30,6 +30,7 @@ Examples:
   usim run --platform stm32f746                 ten images through the demo model
   usim run --platform stm32f746 --image cat.png
   usim run --platform stm32f746 --model my.tflite --json result.json
+  usim inspect my.tflite                        memory plan, and where it fits
   usim platforms show stm32f746                 memory map and clock, with sources
   usim doctor                                   what is installed, what is missing
 
