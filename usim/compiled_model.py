@@ -14,6 +14,7 @@ from usim.models import Activation, LayerCall, Model
 from usim.resources import data_folder
 from usim.tasks import Call, Count
 from usim.tensor import Tensor
+from usim.weight_placement import Weights, check_weights, placing_order
 
 if TYPE_CHECKING:
     from usim.session import Session
@@ -54,11 +55,14 @@ class CompiledModel:
 
     Inputs have the model's shapes (a leading extent of 1 may be left out). An array of the stored
     dtype (int8, say) is taken as it is; a float array is quantised as the input says, or becomes
-    float32 for an input of that type.
+    float32 for an input of that type. `weights` says where the constants lie; see
+    usim.weight_placement.
     """
 
-    def __init__(self, session: Session, model: Model) -> None:
+    def __init__(self, session: Session, model: Model, *, weights: Weights = "flash") -> None:
+        check_weights(weights)
         self.model = model
+        self.weights = weights
         self._session = session
         lowered = model.lowered
         if not lowered.calls:
@@ -66,12 +70,13 @@ class CompiledModel:
                 f"{model.graph.file}: the model computes nothing", file=model.graph.file
             )
         free = {name: session.free_bytes(name) for name in ("rodata", "heap")}
+        wanted = "heap" if weights == "ram" else "rodata"
         try:
             self._place()
         except MemoryFullError as exc:
             raise ModelError(
                 f"{model.graph.file} does not fit {session.platform.name}: {exc}; its constants "
-                f"need {lowered.constant_bytes:,} bytes of rodata ({free['rodata']:,} were free), "
+                f"need {lowered.constant_bytes:,} bytes of {wanted} ({free[wanted]:,} were free), "
                 f"its activations {lowered.plan.size_bytes:,} of heap ({free['heap']:,})",
                 file=model.graph.file,
                 section=vars(exc).get("section"),
@@ -85,16 +90,34 @@ class CompiledModel:
         self.module = session.load_module(
             lowered.source, name=f"{self.model.name}.c", include=(data_folder("kernels"),)
         )
-        self._constants: list[Tensor] = []
+        placed: list[Tensor] = []
+        constants: dict[int, Tensor] = {}
+        self._in_ram: set[int] = set()
         try:
-            for constant in lowered.constants:
-                self._constants.append(session.tensor(constant.data, section="rodata"))
+            # Before any constants: activations are to have the fastest of the heap.
             self._arena = session.empty(lowered.plan.size_bytes, np.int8)
+            placed.append(self._arena)
+            for index in placing_order(lowered, self.weights):
+                constants[index] = self._place_constant(index)
+                placed.append(constants[index])
         except MemoryFullError:
             self.module.unload()
-            for tensor in self._constants:
+            for tensor in placed:
                 tensor.free()
             raise
+        self._constants = [constants[index] for index in range(len(constants))]
+
+    def _place_constant(self, index: int) -> Tensor:
+        data = self.model.lowered.constants[index].data
+        if self.weights != "flash":
+            try:
+                tensor = self._session.tensor(data, section="heap")
+                self._in_ram.add(index)
+                return tensor
+            except MemoryFullError:
+                if self.weights == "ram":
+                    raise
+        return self._session.tensor(data, section="rodata")
 
     def _activation(self, item: Activation) -> Tensor:
         return self._session.view(self._arena, item.offset, item.shape, item.dtype)
@@ -112,8 +135,15 @@ class CompiledModel:
 
     @property
     def rodata_bytes(self) -> int:
-        """Constants: the model's weights, biases and multipliers, and the kernels' own tables."""
-        return self.model.lowered.constant_bytes + self.module.size_bytes("rodata")
+        """Constants that are not in RAM: weights, biases, multipliers, and the kernels' tables."""
+        constants = self.model.lowered.constant_bytes - self.ram_constant_bytes
+        return constants + self.module.size_bytes("rodata")
+
+    @property
+    def ram_constant_bytes(self) -> int:
+        """Constants on the heap, by the policy `weights`."""
+        constants = self.model.lowered.constants
+        return sum(constants[index].data.nbytes for index in self._in_ram)
 
     @property
     def arena_bytes(self) -> int:
@@ -168,15 +198,9 @@ class CompiledModel:
             raise ArgumentError(
                 f"{self.model.name} takes {len(self._inputs)} inputs, got {len(inputs)}"
             )
-        stored = [self._stored(value, index) for index, value in enumerate(inputs)]
+        stored = [self.model.stored_input(value, index) for index, value in enumerate(inputs)]
         for tensor, values in zip(self._inputs, stored, strict=True):
             tensor.write(values)
-
-    def _stored(self, value: npt.ArrayLike, index: int) -> npt.NDArray[Any]:
-        array = np.asarray(value)
-        if array.dtype.kind == "f":
-            return self.model.quantize_input(array, index)
-        return self.model.raw_input(array, index)
 
     def _layers(self, calls: list[Call]) -> list[LayerProfile]:
         return [

@@ -12,6 +12,7 @@ from usim.errors import DeviceError
 from usim.image import SectionKind, read_object
 from usim.loader import LoadedImage, load, missing_symbols
 from usim.memory import SectionAllocator
+from usim.platforms import Extent, Section
 from usim.relocations import Target
 from usim.resources import data_folder
 from usim.symbols import SymbolTable
@@ -26,6 +27,7 @@ HANDLER_STACK_BYTES: Final = 512
 # Initial stack pointer, reset, and the exceptions up to UsageFault; no more than the null guard.
 VECTOR_TABLE_BYTES: Final = len(abi.NULL_GUARD)
 _VECTORS_ALIGNMENT: Final = 128  # of VTOR (DDI 0403E, B3.2.5)
+_ROOM_BYTES: Final = 1 << 28  # more than any chip has, and four of them in the address space
 _PREFIX: Final = "usim_runtime_"
 _HELPERS: Final = ("workspace_alloc", "workspace_free", "set_last_error", "cycles")
 
@@ -49,17 +51,34 @@ class CodeLoader:
         self, elf_objects: Sequence[bytes], helpers: Mapping[str, Target]
     ) -> tuple[LoadedImage, tuple[bytes, ...]]:
         """Load ELF objects; returns image and objects, with builtins they needed linked in."""
+        elf_objects = self._with_builtins(elf_objects, helpers)
         objects = [read_object(data) for data in elf_objects]
-        if missing_symbols(objects, helpers):
-            core = self._device.platform.core
-            archive = self._toolchain.builtins(core)
-            elf_objects = [self._toolchain.partial_link(elf_objects, archive, core)]
-            objects = [read_object(data) for data in elf_objects]
         image = load(objects, self._allocators, helpers, helpers)
         for kind, block in image.blocks.items():
             self._device.write(block.address, image.contents[kind])
         self._symbols.add(image, elf_objects)
         return image, tuple(elf_objects)
+
+    def measure(
+        self, elf_objects: Sequence[bytes], helpers: Mapping[str, Target]
+    ) -> dict[str, int]:
+        """The bytes of each section that `place` would take, whether there is room or not."""
+        objects = [read_object(data) for data in self._with_builtins(elf_objects, helpers)]
+        roomy: dict[str, SectionAllocator] = {
+            kind: SectionAllocator(Section(kind, (Extent("anywhere", base, _ROOM_BYTES),)))
+            for kind, base in zip(SectionKind, range(0, 1 << 32, _ROOM_BYTES), strict=False)
+        }
+        image = load(objects, roomy, helpers, helpers)
+        return {str(kind): block.size_bytes for kind, block in image.blocks.items()}
+
+    def _with_builtins(
+        self, elf_objects: Sequence[bytes], helpers: Mapping[str, Target]
+    ) -> Sequence[bytes]:
+        """The objects, joined with what they call of the compiler's own library, if anything."""
+        if not missing_symbols([read_object(data) for data in elf_objects], helpers):
+            return elf_objects
+        core = self._device.platform.core
+        return [self._toolchain.partial_link(elf_objects, self._toolchain.builtins(core), core)]
 
     def reserve_null_guard(self) -> bool:
         """Keep the first bytes of memory free of code, if it begins at address 0; before anything.

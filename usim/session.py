@@ -29,6 +29,7 @@ from usim.symbols import SymbolTable
 from usim.tasks import Call, TaskQueue, longest_queue
 from usim.tensor import Tensor, check_dtype
 from usim.toolchain import Toolchain, find_toolchain
+from usim.weight_placement import Weights
 
 _TENSOR_ALIGNMENT: Final = 16
 _ALLOCATED_BY_HOST: Final = ("text", "rodata", "data", "bss", "heap")
@@ -207,6 +208,11 @@ class Session:
         )
         return self.load_object(compiled, name=name)
 
+    def measure_object(self, elf: bytes) -> dict[str, int]:
+        """The bytes of each section that load_object would take, whether there is room or not."""
+        self._require_open()
+        return self._loader.measure([elf], self._runtime.helpers)
+
     def load_object(self, elf: bytes, *, name: str = "module.o") -> Module:
         """Load a compiled relocatable object. Raises LinkError, MemoryFullError."""
         self._require_open()
@@ -215,13 +221,15 @@ class Session:
         own = {symbol.name for symbol in read_object(elf).exported()}
         return Module(self, name, image, own, read_signatures(elf))
 
-    def load_model(self, model: Model | str | Path) -> CompiledModel:
+    def load_model(self, model: Model | str | Path, *, weights: Weights = "flash") -> CompiledModel:
         """Compile a model for this device and load it; `model` may be the path of a .tflite file.
 
+        `weights`: "flash", "ram" or "auto" (usim.weight_placement has the policies).
         ModelError if it can't be read, has an unsupported operator or does not fit the memory.
         """
         self._require_open()
-        return CompiledModel(self, model if isinstance(model, Model) else Model.load(model))
+        loaded = model if isinstance(model, Model) else Model.load(model)
+        return CompiledModel(self, loaded, weights=weights)
 
     def unload(self, image: LoadedImage) -> None:
         """Free what a module takes; queued calls run first. Module.unload calls this."""
@@ -354,10 +362,12 @@ class Session:
         self.sync()
         return self._device.usart_output(name)
 
-    def free_bytes(self, section: str) -> int:
-        """Bytes of a section that are not allocated, in however many pieces."""
+    def free_bytes(self, section: str, *, in_one_block: bool = False) -> int:
+        """Bytes of a section that are not allocated, in all pieces together or in the largest."""
         self._require_open()
         allocator = self._allocators[section]
+        if in_one_block:
+            return allocator.largest_gap_bytes
         return allocator.section.size_bytes - allocator.used_bytes
 
     def memory_use(self, *, run_queue: bool = True) -> tuple[SectionUse, ...]:

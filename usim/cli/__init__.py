@@ -18,6 +18,7 @@ COMMANDS = {
     "run": ("usim.cli.run:run", "Run an int8 model and show answers, cycles and memory."),
     "platforms": ("usim.cli.platforms:platforms", "List, show and check the chips."),
     "doctor": ("usim.cli.doctor:doctor", "Check what is installed, and say how to get the rest."),
+    "inspect": ("usim.cli.inspect:inspect", "Show a model, its memory plan and where it fits."),
     "profile": ("usim.cli.profile:profile", "Say where the cycles of a bare-metal program go."),
     "export": ("usim.cli.export:export", "Write a model as an executable for other tools."),
     "serve": ("usim.cli.serve:serve", "Let a debugger work on an emulated chip."),
@@ -29,6 +30,7 @@ Examples:
   usim run --platform stm32f746                 ten images through the demo model
   usim run --platform stm32f746 --image cat.png
   usim run --platform stm32f746 --model my.tflite --json result.json
+  usim inspect my.tflite                        memory plan, and where it fits
   usim platforms show stm32f746                 memory map and clock, with sources
   usim doctor                                   what is installed, what is missing
 

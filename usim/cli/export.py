@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-import numpy as np
-import numpy.typing as npt
 
 from usim import demo
+from usim.cli.model_inputs import chosen_inputs, input_option, pixels_option
 from usim.errors import ArgumentError
 from usim.firmware import Firmware, build_firmware
 from usim.formatting import format_address, format_bytes
-from usim.models import Model, guess_pixel_range, image_input, load_image
+from usim.models import Model, PixelRange
 from usim.platforms import load_platform
 from usim.report.console import make_console, make_table
 from usim.report.whole_file import write_whole
@@ -44,23 +43,18 @@ What to do with it:
     help="A chip: see `usim platforms list`.",
 )
 @click.option("--image", type=click.Path(path_type=Path), help="PNG or JPEG, as for `usim run`.")
-@click.option(
-    "--input",
-    "inputs",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="A .npy array, an input of the model: stored values, or real ones (float) to be "
-    "quantised. Repeat it for each input.",
-)
+@pixels_option
+@input_option
 @click.option(
     "--output", required=True, type=click.Path(path_type=Path), help="The ELF file to write."
 )
 @click.option("--toolchain", type=click.Choice(list(TOOLCHAINS)), help="Compiler for the device.")
-def export(
+def export(  # noqa: PLR0913, PLR0917 - one parameter an option
     model: Path,
     platform: str,
     image: Path | None,
-    inputs: tuple[Path, ...],
+    pixels: PixelRange | None,
+    files: tuple[str, ...],
     output: Path,
     toolchain: str | None,
 ) -> None:  # fmt: skip
@@ -69,52 +63,21 @@ def export(
     MODEL is a .tflite file, or `demo` for the network that comes with usim. Without --image and
     --input the demo gets its first picture, another model zeros.
     """
-    if image and inputs:
+    if image and files:
         raise click.UsageError("--image and --input exclude each other")
     is_demo = str(model) == "demo"
     chip = load_platform(platform)
     loaded = Model.load(demo.MODEL if is_demo else model)
-    values = _input_values(loaded, image, inputs, is_demo=is_demo)
-    firmware = build_firmware(chip, loaded, values, toolchain=toolchain)
+    if is_demo and not image:
+        image = demo.images()[0][0]
+    inputs = chosen_inputs(loaded, (image,) if image else (), files, pixels, is_demo=False)
+    if len(inputs) != 1:
+        raise ArgumentError(
+            f"{loaded.name} has {len(loaded.inputs)} inputs; --input was given {len(files)} times"
+        )
+    firmware = build_firmware(chip, loaded, inputs[0].stored, toolchain=toolchain)
     write_whole(output, firmware.elf)
     _print(firmware, output)
-
-
-def _input_values(
-    model: Model, image: Path | None, files: tuple[Path, ...], *, is_demo: bool
-) -> list[npt.NDArray[np.generic]]:
-    if files:
-        if len(files) != len(model.inputs):
-            raise ArgumentError(
-                f"{model.name} has {len(model.inputs)} inputs; --input was given {len(files)} times"
-            )
-        return [_read_array(file) for file in files]
-    if image is None and is_demo:
-        image = demo.images()[0][0]
-    if image is None:
-        return [
-            model.quantize_input(np.zeros(spec.shape), index)
-            if spec.quantization
-            else np.zeros(spec.shape, spec.numpy_dtype())
-            for index, spec in enumerate(model.inputs)
-        ]
-    if len(model.inputs) != 1:
-        raise ArgumentError(f"{model.name} has {len(model.inputs)} inputs; --image feeds one")
-    return [
-        image_input(load_image(image, model.inputs[0]), model.inputs[0], guess_pixel_range(model))
-    ]
-
-
-def _read_array(file: Path) -> npt.NDArray[np.generic]:
-    try:
-        array = np.load(file, allow_pickle=False)
-    except OSError as exc:
-        raise ArgumentError(f"cannot read {file}: {exc.strerror or exc}") from exc
-    except (ValueError, EOFError) as exc:
-        raise ArgumentError(f"{file} is no .npy array: {exc}") from exc
-    if not isinstance(array, np.ndarray):
-        raise ArgumentError(f"{file} holds several arrays; one .npy array is wanted")
-    return array
 
 
 def _print(firmware: Firmware, output: Path) -> None:

@@ -16,6 +16,7 @@ from usim.models.images import (
     load_dataset,
     load_image,
 )
+from usim.models.input_files import InputFiles, InputSet
 from usim.models.lowering import Activation, Constant, ConstantRef, LayerCall, LoweredModel, lower
 from usim.models.model import Model
 from usim.models.operators import OPERATORS
@@ -30,6 +31,8 @@ __all__ = [
     "ConstantRef",
     "Graph",
     "ImageDataset",
+    "InputFiles",
+    "InputSet",
     "LayerCall",
     "Lifetime",
     "LoweredModel",

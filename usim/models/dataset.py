@@ -24,7 +24,7 @@ Pixels = npt.NDArray[np.uint8]
 Decode = Callable[[bytes, str], Pixels]
 """Turns a JPEG file's bytes, with a name for messages, into pixels."""
 
-_DAMAGE = (
+ARCHIVE_DAMAGE = (
     ValueError,
     KeyError,
     TypeError,
@@ -96,7 +96,7 @@ def _load(path: Path) -> dict[str, npt.NDArray[Any]]:
             return {name: np.asarray(stored[name]) for name in names}
     except FileNotFoundError as exc:
         raise ArgumentError(f"{path}: no such file") from exc
-    except (OSError, *_DAMAGE) as exc:
+    except (OSError, *ARCHIVE_DAMAGE) as exc:
         reason = " ".join(str(exc).split())
         raise ArgumentError(f"{path}: not a readable .npz data set ({reason})") from exc
 

@@ -71,6 +71,13 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsupported(Options):
+    """In place of the options of an operator that can be shown and not run; `reason` says why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Operator:
     """One operator. `inputs` may hold -1 for an optional input that is left out."""
 

@@ -73,6 +73,23 @@ class Model:
             raise ArgumentError(f"{spec} of {self.name} got {stored.dtype}; see quantize_input")
         return self._shaped(stored, spec)
 
+    def stored_input(self, values: npt.ArrayLike, index: int = 0) -> npt.NDArray[Any]:
+        """Stored values of input `index` from either kind: a float array's through quantize_input,
+        an array of the input's own dtype as they are."""
+        spec = _pick(self.inputs, index, "input")
+        array = np.asarray(values)
+        wanted = spec.numpy_dtype()
+        if array.dtype.kind == "f":
+            return self.quantize_input(array, index)
+        # In a file numbers may have the other order of bytes.
+        if array.dtype.newbyteorder("=") == wanted:
+            array = array.astype(wanted, copy=False)
+        if array.dtype != wanted:
+            raise ArgumentError(
+                f"{spec} of {self.name} got {array.dtype}; it takes {wanted} as stored, or floats"
+            )
+        return self.raw_input(array, index)
+
     def dequantize_output(
         self, stored: npt.NDArray[Any], index: int = 0
     ) -> npt.NDArray[np.float64]:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import tflite
 
 from usim.errors import ModelError
-from usim.models.graph import ITEM_BYTES, Graph, Operator, TensorSpec
+from usim.models.graph import ITEM_BYTES, Graph, Operator, Options, TensorSpec, Unsupported
 from usim.models.operators import OPERATORS
 from usim.models.tflite_quantization import read_quantization
 from usim.models.verifier import verify
@@ -38,23 +38,26 @@ _OPERATOR_NAMES: dict[int, str] = {
 }
 
 
-def load_graph(path: str | Path) -> Graph:
-    """Read a file; ModelError says in one line what is wrong with it."""
+def load_graph(path: str | Path, *, keep_unsupported: bool = False) -> Graph:
+    """Read a file; ModelError says in one line what is wrong with it.
+
+    `keep_unsupported`: operators that usim does not have become `Unsupported` instead of an error.
+    """
     try:
         data = Path(path).read_bytes()
     except OSError as exc:
         raise ModelError(f"{path}: cannot read the model: {exc.strerror}", file=str(path)) from exc
-    return read_graph(data, str(path))
+    return read_graph(data, str(path), keep_unsupported=keep_unsupported)
 
 
-def read_graph(data: bytes, file: str = "model") -> Graph:
-    """Read a model's bytes; `file` is its name in messages."""
+def read_graph(data: bytes, file: str = "model", *, keep_unsupported: bool = False) -> Graph:
+    """Read a model's bytes; `file` is its name in messages. See `load_graph`."""
     if len(data) < 8 or data[4:8] != _IDENTIFIER:
         raise ModelError(
             f"{file}: not a TFLite model (no 'TFL3' identifier); see TFLiteConverter", file=file
         )
     with _damage_reported(file):
-        graph = _Reader(data, file).graph()
+        graph = _Reader(data, file, keep_unsupported=keep_unsupported).graph()
     verify(graph)
     return graph
 
@@ -73,7 +76,8 @@ def _damage_reported(file: str) -> Iterator[None]:
 class _Reader:
     """One pass over one file."""
 
-    def __init__(self, data: bytes, file: str) -> None:
+    def __init__(self, data: bytes, file: str, *, keep_unsupported: bool) -> None:
+        self._keep_unsupported = keep_unsupported
         self._data = data
         self._file = file
         self._model: Any = tflite.Model.GetRootAs(data, 0)
@@ -176,12 +180,27 @@ class _Reader:
 
     def _operator(self, table: Any, index: int, tensors: int) -> Operator:  # noqa: ANN401
         kind = self._kind(table.OpcodeIndex(), index)
+        what = f"operator {index} ({kind})"
+        try:
+            options = self._options(table, kind, index)
+        except ModelError as exc:
+            if not self._keep_unsupported:
+                raise
+            options = Unsupported(str(exc).removeprefix(f"{self._file}: "))
+        return Operator(
+            index,
+            kind,
+            self._indices(table.InputsAsNumpy(), tensors, f"{what}: inputs", optional=True),
+            self._indices(table.OutputsAsNumpy(), tensors, f"{what}: outputs"),
+            options,
+        )
+
+    def _options(self, table: Any, kind: str, index: int) -> Options:  # noqa: ANN401
         recipe = OPERATORS.get(kind)
         if recipe is None:
+            known = "" if self._keep_unsupported else f" (supported: {_listed(OPERATORS)})"
             raise self._error(
-                f"operator {index} is {kind}, which is not supported "
-                f"(supported: {_listed(OPERATORS)})",
-                operator=index,
+                f"operator {index} is {kind}, which is not supported{known}", operator=index
             )
         what = f"operator {index} ({kind})"
         union = table.BuiltinOptions()
@@ -190,16 +209,9 @@ class _Reader:
         ):
             raise self._error(f"{what}: its options are missing", operator=index)
         try:
-            options = recipe.read_options(union)
+            return recipe.read_options(union)
         except ModelError as exc:
             raise self._error(f"{what}: {exc}", operator=index) from exc
-        return Operator(
-            index,
-            kind,
-            self._indices(table.InputsAsNumpy(), tensors, f"{what}: inputs", optional=True),
-            self._indices(table.OutputsAsNumpy(), tensors, f"{what}: outputs"),
-            options,
-        )
 
     def _kind(self, number: int, index: int) -> str:
         count = self._model.OperatorCodesLength()

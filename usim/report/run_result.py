@@ -128,6 +128,7 @@ def collect(
         model_bytes={
             "text": compiled.text_bytes,
             "rodata": compiled.rodata_bytes,
+            "constants_in_ram": compiled.ram_constant_bytes,
             "arena": compiled.arena_bytes,
         },
         statistics=session.stats,

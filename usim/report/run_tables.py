@@ -115,10 +115,12 @@ def _notes(result: RunResult) -> Iterator[str]:
         right = sum(answer.verdict == "right" for answer in result.answers)
         yield f"Right      {right} of {len(result.answers)}"
     sizes = result.model_bytes
+    in_ram = sizes["constants_in_ram"]
     yield (
         f"Model      {shown_path(Path(result.model))}: {result.macs:,} MACs; "
         f"text {sizes['text']:,}, rodata {sizes['rodata']:,}, "
-        f"activations {sizes['arena']:,} bytes (the rest is the runtime's)"
+        + (f"constants in RAM {in_ram:,}, " if in_ram else "")
+        + f"activations {sizes['arena']:,} bytes (the rest is the runtime's)"
     )
     stats = result.statistics
     yield (
