@@ -14,6 +14,7 @@ import measures
 from backends import backends, many_sessions
 from machine import describe_machine
 from measures import BenchError, Figure
+from models import models
 
 from usim.report.console import make_console, make_table
 
@@ -26,6 +27,7 @@ BENCHES: Final[dict[str, Callable[[], list[Figure]]]] = {
     "first-result": measures.first_result,
     "backends": backends,
     "many-sessions": many_sessions,
+    "models": models,
 }
 
 

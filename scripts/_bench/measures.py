@@ -137,7 +137,7 @@ def _median(
 
 def _time(command: list[str], cache: str) -> float:
     started = time.perf_counter()
-    _run(command, cache)
+    run_command(command, cache)
     return time.perf_counter() - started
 
 
@@ -147,10 +147,10 @@ def _probe(name: str, cache: str) -> Any:  # noqa: ANN401 - JSON
 
 def run_probe(arguments: list[str], cache: str) -> Any:  # noqa: ANN401 - JSON
     """What a probe, a script with arguments, prints; BenchError if it ends badly."""
-    return json.loads(_run([sys.executable, *arguments], cache))
+    return json.loads(run_command([sys.executable, *arguments], cache))
 
 
-def _run(command: list[str], cache: str) -> str:
+def run_command(command: list[str], cache: str) -> str:
     environment = os.environ | {"USIM_CACHE_DIR": cache}
     done = subprocess.run(
         command,
