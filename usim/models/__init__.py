@@ -16,7 +16,15 @@ from usim.models.images import (
     load_dataset,
     load_image,
 )
-from usim.models.lowering import Activation, Constant, ConstantRef, LayerCall, LoweredModel, lower
+from usim.models.lowering import (
+    Activation,
+    Constant,
+    ConstantRef,
+    LayerCall,
+    LoweredModel,
+    Variable,
+    lower,
+)
 from usim.models.model import Model
 from usim.models.operators import OPERATORS
 from usim.models.planner import ArenaPlan, Lifetime, Placement
@@ -39,6 +47,7 @@ __all__ = [
     "Placement",
     "Quantization",
     "TensorSpec",
+    "Variable",
     "guess_pixel_range",
     "image_input",
     "load_dataset",
