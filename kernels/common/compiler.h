@@ -6,11 +6,15 @@
 // there turns it into code for that one shape; a shared out-of-line copy would lose that.
 #define KERNEL_INLINE static inline __attribute__((always_inline))
 
-// Before a loop: four turns at once, for an in-order core to have independent work in a turn.
-#ifdef __clang__
-#define KERNEL_SEVERAL_AT_ONCE _Pragma("clang loop unroll_count(4)")
+// Before a loop: so many turns in one, 1 to leave it alone.
+#define COMPILER_PRAGMA(text) _Pragma(#text)
+#if defined(__clang__)
+#define UNROLLED(count) COMPILER_PRAGMA(clang loop unroll_count(count))
 #else
-#define KERNEL_SEVERAL_AT_ONCE _Pragma("GCC unroll 4")
+#define UNROLLED(count) COMPILER_PRAGMA(GCC unroll count)
 #endif
+
+// Four turns, for an in-order core to have independent work in each.
+#define KERNEL_SEVERAL_AT_ONCE UNROLLED(4)
 
 #endif

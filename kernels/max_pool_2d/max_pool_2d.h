@@ -12,14 +12,34 @@
 
 #include "common/fixed_point.h"
 #include "common/pool_2d_shape.h"
+#include "common/simd.h"
 #include "common/window.h"
+
+// Four neighbouring channels of one output pixel, from `corner` on.
+KERNEL_INLINE uint32_t max_pool_2d_four(const struct pool_2d_shape *shape,
+                                        const int8_t *restrict corner, int32_t height,
+                                        int32_t width) {
+    uint32_t highest = splat_s8(shape->activation_min);
+    for (int32_t y = 0; y < height; y++) {
+        for (int32_t x = 0; x < width; x++) {
+            const int8_t *restrict pixel = corner + (y * shape->input_width + x) * shape->channels;
+            highest = max_s8x4(highest, load_s8x4(pixel));
+        }
+    }
+    return min_s8x4(highest, splat_s8(shape->activation_max));
+}
 
 // All channels of one output pixel: the maxima over `height` x `width` input pixels from `corner`
 // on.
 KERNEL_INLINE void max_pool_2d_pixel(const struct pool_2d_shape *shape,
                                      const int8_t *restrict corner, int32_t height, int32_t width,
                                      int8_t *restrict output) {
-    for (int32_t c = 0; c < shape->channels; c++) {
+    const int32_t in_words = shape->channels - shape->channels % 4;
+    for (int32_t c = 0; c < in_words; c += 4) {
+        const uint32_t highest = max_pool_2d_four(shape, corner + c, height, width);
+        __builtin_memcpy(output + c, &highest, sizeof highest);
+    }
+    for (int32_t c = in_words; c < shape->channels; c++) {
         int32_t highest = shape->activation_min;
         for (int32_t y = 0; y < height; y++) {
             for (int32_t x = 0; x < width; x++) {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from usim.resources import data_folder
 ZIG = Path(ziglang.__file__).parent / "zig"
 WARNINGS = ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
 GUARD = 64
+ALLOCATE = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_uint32)
+FREE = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)
 
 
 class OutOfBoundsError(Exception):
@@ -27,10 +30,54 @@ def build_library(source: str, folder: Path, name: str = "model") -> Path:
     c_file.write_text(source)
     command = [ZIG, "cc", "-shared", "-fPIC", "-O1", "-g0", *WARNINGS]
     command += ["-fsanitize=undefined", "-fsanitize-trap=undefined"]
-    command += ["-I", data_folder("kernels"), c_file, "-o", library]
+    command += ["-I", data_folder("kernels"), "-I", data_folder("device_runtime")]
+    command += [c_file, "-o", library]
     result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert result.returncode == 0, result.stderr
     return library
+
+
+@cache
+def workspace_of(path: Path) -> Workspace:
+    """One for all models of a library, which has one pointer to each helper."""
+    return Workspace(ctypes.CDLL(str(path)))
+
+
+class Workspace:
+    """The runtime's scratch memory for a library: a block in each call, between guards."""
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self._blocks: list[np.ndarray] = []
+        self._helpers = (ALLOCATE(self._allocate), FREE(self._free))
+        for name, helper in zip(("alloc", "free"), self._helpers, strict=True):
+            try:
+                pointer = ctypes.c_void_p.in_dll(library, f"usim_workspace_{name}")
+            except ValueError:  # nothing in the library needs it
+                continue
+            pointer.value = ctypes.cast(helper, ctypes.c_void_p).value
+
+    def _allocate(self, size: int) -> int:
+        # 8 more than asked for, so that the payload can start at a multiple of 8.
+        block = np.full(size + 2 * GUARD + 8, 0x55, dtype=np.uint8)
+        address = -(-(block.ctypes.data + GUARD) // 8) * 8
+        start = address - block.ctypes.data
+        block[start : start + size] = 0xAA
+        self._blocks.append(block)
+        self._payload = slice(start, start + size)
+        return address
+
+    def _free(self, _: int) -> int:
+        return 0
+
+    def check(self) -> None:
+        """Nothing was written outside of what was allocated since the last check."""
+        assert len(self._blocks) <= 1
+        for block in self._blocks:
+            outside = np.ones(block.size, dtype=bool)
+            outside[self._payload] = False
+            if not np.all(block[outside] == 0x55):
+                raise OutOfBoundsError
+        self._blocks.clear()
 
 
 class HostModel:
@@ -40,6 +87,7 @@ class HostModel:
         self.lowered = lowered
         self._library = ctypes.CDLL(str(library))
         self._names = names or {}
+        self._workspace = workspace_of(library)
         size = lowered.plan.size_bytes
         self._memory = np.full(size + 2 * GUARD + 16, 0x55, dtype=np.uint8)
         self._base = -(-(self._memory.ctypes.data + GUARD) // 16) * 16
@@ -67,6 +115,7 @@ class HostModel:
             function = getattr(self._library, self._names.get(call.function, call.function))
             pointers = [self._address(argument) for argument in call.arguments]
             assert function(*map(ctypes.c_void_p, pointers)) == 0
+            self._workspace.check()
             target = call.arguments[-call.output_count]
             assert isinstance(target, Activation)
             outputs.append(self._view(target).copy())

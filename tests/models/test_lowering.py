@@ -70,23 +70,42 @@ def test_arguments_follow_the_c_functions_parameters():
     lowered = lower(read_graph(dense_model(weights(1))))
     assert (
         "int32_t layer_00_fully_connected(const int8_t *input, const int8_t *weights, "
-        "const int32_t *bias, const int32_t *multiplier, const int32_t *shift, int8_t *output) {"
+        "const int32_t *channels, int8_t *output) {"
     ) in lowered.source
     call = lowered.calls[0]
     kinds = [type(argument) for argument in call.arguments]
-    assert kinds == [Activation, *[ConstantRef] * 4, Activation]
-    data = [lowered.constants[argument.index].data for argument in call.arguments[1:5]]
-    np.testing.assert_array_equal(data[0], weights(1))
-    np.testing.assert_array_equal(data[1], np.arange(8))
-    assert [item.dtype for item in data] == [np.int8, np.int32, np.int32, np.int32]
+    assert kinds == [Activation, *[ConstantRef] * 2, Activation]
+    data = [lowered.constants[argument.index].data for argument in call.arguments[1:3]]
+    assert [item.dtype for item in data] == [np.int8, np.int32]
+    # For each pair of units and four inputs 0, 2, 1, 3: first + 256 * second.
+    assert data[0].shape == (4, 2, 2, 4)
+    both = data[0].reshape(4, 2, 8).view("<i2").astype(int)[:, :, [0, 2, 1, 3]].reshape(4, 8)
+    first = (both + 128) % 256 - 128
+    np.testing.assert_array_equal(first, weights(1)[0::2])
+    np.testing.assert_array_equal((both - first) // 256, weights(1)[1::2])
+    # The input's zero point, 3, times each unit's weights is taken off its bias.
+    folded = np.arange(8) - 3 * weights(1).astype(np.int32).sum(axis=1)
+    np.testing.assert_array_equal(data[1][:, 0], folded)
     # 0.1 * 0.5 / 0.1 = 0.5 = 2^30 * 2^(0 - 31)
-    assert (data[2].tolist(), data[3].tolist()) == ([2**30], [0])
+    assert data[1][:, 1].tolist() == [2**30] * 8
+    assert data[1][:, 3].tolist() == [0] * 8
+
+
+@pytest.mark.parametrize(
+    ("value", "count", "packed"),
+    [(-127, 8, 1), (-128, 8, 0), (127, 520, 0), (127, 512, 1)],
+    ids=["fits", "pair beyond int16", "sums beyond 24 bits", "largest sums"],
+)
+def test_weights_are_packed_where_sums_can_be_told_apart(value, count, packed):
+    lowered = lower(read_graph(dense_model(np.full((count, count), value, np.int8), layers=1)))
+    assert f".packed = {packed}," in lowered.source
 
 
 def test_missing_bias_becomes_zeros():
     lowered = lower(read_graph(dense_model(weights(1))))
-    bias = lowered.constants[lowered.calls[1].arguments[2].index].data
-    np.testing.assert_array_equal(bias, np.zeros(8, np.int32))
+    channels = lowered.constants[lowered.calls[1].arguments[2].index].data
+    folded = -3 * weights(1).astype(np.int32).sum(axis=1)
+    np.testing.assert_array_equal(channels[:, 0], folded)
 
 
 def test_macs_and_shapes_are_told_by_call():
@@ -94,7 +113,7 @@ def test_macs_and_shapes_are_told_by_call():
     assert [call.macs for call in lowered.calls] == [64, 64, 64]
     assert lowered.macs == 192
     assert [call.output_shape for call in lowered.calls] == [(1, 8)] * 3
-    assert lowered.constant_bytes == 3 * (64 + 32 + 4 + 4)
+    assert lowered.constant_bytes == 3 * (64 + 8 * 16)
 
 
 def test_lowering_is_deterministic():

@@ -112,3 +112,32 @@ def test_window_with_all_its_taps_in_the_padding(tmp_path, kind):
         folder = tmp_path / str(size)
         folder.mkdir()
         agree(model, folder, np.full((1, size, size, 1), 100, np.int8))
+
+
+@pytest.mark.parametrize(
+    ("kind", "image", "depth", "kernel"),
+    [
+        ("CONV_2D", (30, 30), 9, "conv_2d_blocked"),  # one window at a time
+        ("CONV_2D", (30, 30), 10, "conv_2d"),
+        ("CONV_2D", (1, 1), 9000, "conv_2d_pointwise"),
+        ("DEPTHWISE_CONV_2D", (30, 30), 9, "depthwise_conv_2d_padded"),  # channels in blocks
+        ("DEPTHWISE_CONV_2D", (60, 60), 4, "depthwise_conv_2d"),
+    ],
+)
+def test_window_as_large_as_the_scratch_memory_and_larger(tmp_path, kind, image, depth, kernel):
+    channels = 3 if kind == "CONV_2D" else depth
+    rng = np.random.default_rng(depth)
+    shape = (channels, *image, depth) if kind == "CONV_2D" else (1, *image, depth)
+    weights = rng.integers(-127, 128, shape, dtype=np.int8)
+    tensors = [
+        Tensor([1, *image, depth], 0.1, 5),
+        Tensor(shape, 0.1, 0, data=weights),
+        Tensor([1, *image, channels], 60.0, -7),
+    ]
+    options = {"StrideH": 1, "StrideW": 1, "DilationHFactor": 1, "DilationWFactor": 1}
+    if kind == "DEPTHWISE_CONV_2D":
+        options["DepthMultiplier"] = 1
+    model = build_model(tensors, [Op(kind, [0, 1], [2], options)], [0], [2])
+    assert f" layer_00_{kernel}(" in lower(read_graph(model)).source
+    result = agree(model, tmp_path, rng.integers(-128, 128, (1, *image, depth), dtype=np.int8))
+    assert len(np.unique(result)) > 1

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from host_model import HostModel, build_library
 from operator_cases import CASES
-from tflm_reference import Reference
+from tflm_reference import Reference, run_reference
 
 from usim.models.lowering import Activation, LoweredModel, lower
 from usim.models.tflite import read_graph
@@ -42,6 +42,21 @@ def cases(tmp_path_factory):
         ]
 
     return build
+
+
+@pytest.mark.parametrize("index", range(0, 40, 2))
+@pytest.mark.parametrize("kind", ["CONV_2D", "DEPTHWISE_CONV_2D"])
+def test_kernel_without_scratch_memory_equals_tflite_micro(kind, index, tmp_path, monkeypatch):
+    # What is taken for windows that do not fit the scratch memory, on windows of any size.
+    for module in ("conv_2d", "bands"):
+        monkeypatch.setattr(f"usim.models.operators.{module}.SCRATCH_BYTES", 0)
+    model = CASES[kind](np.random.default_rng([list(CASES).index(kind), index]), kind)
+    lowered = lower(read_graph(model, f"{kind} {index}"))
+    assert "usim_workspace_alloc" not in lowered.source
+    host = HostModel(lowered, build_library(lowered.source, tmp_path))
+    for inputs in input_sets(lowered, np.random.default_rng(index)):
+        host.run(*inputs)
+        np.testing.assert_array_equal(host.result()[0], run_reference(model, *inputs)[0])
 
 
 def renamed(lowered: LoweredModel, index: int) -> str:

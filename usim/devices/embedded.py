@@ -32,8 +32,8 @@ from usim.timing.timer import CycleTimer
 
 _LOG = logging.getLogger(__name__)
 
-# Between slices Python looks at the clock and at Ctrl-C; some 0.1 s of emulation.
-_SLICE_INSTRUCTIONS: Final = 20_000_000
+# Between slices Python looks at the clock and at Ctrl-C; 0.02 to 0.1 s of emulation.
+_SLICE_INSTRUCTIONS: Final = 5_000_000
 _ERASED_FLASH: Final = b"\xff"
 _CLEARED_BY_RESET: Final = (
     *(f"r{i}" for i in range(13)),

@@ -67,7 +67,8 @@ class KernelSequence:
     """An operator that takes several steps, one after the other, in one C function.
 
     Of its `pointers`, the last `outputs` are the operator's outputs, in order. `name` names the
-    function. All of it may be left out where `views`, if there are any, can be had instead: then
+    function. Beside the pointers, steps may name `scratch`: `scratch_bytes` of memory, aligned to 8
+    bytes. All of it may be left out where `views`, if there are any, can be had instead: then
     inputs and outputs are the same bytes.
     """
 
@@ -77,15 +78,17 @@ class KernelSequence:
     macs: int = 0
     outputs: int = 1
     views: tuple[Alias, ...] = ()
+    scratch_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class KernelCall:
     """One call of a kernel: `<kernel>_s8(&shape, pointers...)` from `<kernel>/<kernel>.h`.
 
-    `shape` fills the C structure `shape_type`; it and the pointers' types are all that the
-    generated code depends on. Its keys are C designators without their first dot: `size`, and
-    `operands.rows` or `axes.extent[0]` in members that are structures or arrays.
+    `shape` fills the C structure `shape_type`; it, the pointers' types and `scratch_bytes` are all
+    that the generated code depends on. Its keys are C designators without their first dot: `size`,
+    and `operands.rows` or `axes.extent[0]` in members that are structures or arrays. A kernel that
+    needs scratch memory gets it, aligned to 8 bytes, as its last argument.
     """
 
     kernel: str
@@ -93,17 +96,21 @@ class KernelCall:
     shape: Fields
     pointers: tuple[Pointer, ...]
     macs: int
+    scratch_bytes: int = 0
 
     def sequence(self) -> KernelSequence:
         """The same as a sequence of one step."""
+        names = tuple(pointer.name for pointer in self.pointers)
         step = Step(
             kernel=self.kernel,
             function=f"{self.kernel}_s8",
             shape_type=self.shape_type,
             shape=self.shape,
-            arguments=tuple(pointer.name for pointer in self.pointers),
+            arguments=(*names, "scratch") if self.scratch_bytes else names,
         )
-        return KernelSequence(self.kernel, (step,), self.pointers, self.macs)
+        return KernelSequence(
+            self.kernel, (step,), self.pointers, self.macs, scratch_bytes=self.scratch_bytes
+        )
 
 
 Lowering = KernelCall | KernelSequence | Alias

@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import tflite
 
 from usim.models.graph import Options
-from usim.models.operators.base import KernelCall, Node, Recipe, read_activation
+from usim.models.operators.base import (
+    KernelCall,
+    NewConstant,
+    Node,
+    Pointer,
+    Recipe,
+    read_activation,
+)
+from usim.models.operators.layout import (
+    SCRATCH_BYTES,
+    WORD_BYTES,
+    Channels,
+    folded_channels,
+    gemm_weights,
+    round_up,
+    weighted_pointers,
+)
 from usim.models.operators.scaling import (
+    Multipliers,
     channel_scales,
     multipliers,
     output_range,
-    weighted_pointers,
+    plain_pointers,
 )
 from usim.models.operators.window import Steps, read_steps, slide, window_fields
 from usim.models.quantization import FusedActivation
+
+_MAX_PATCHES = 32
+"""More would not save much: the weights are read once for each lot of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,26 +78,112 @@ class Conv2D(Recipe):
         axes = slide(node, (height, width), window, options.steps)
         node.expect_shape(target, (batches, axes[0].output, axes[1].output, channels))
         bias, bias_values = node.bias(2, channels)
-        node.expect_fitting_accumulators(
-            weights.reshape(channels, -1), bias_values, source.zero_point
+        filters = weights.reshape(channels, -1)
+        node.expect_fitting_accumulators(filters, bias_values, source.zero_point)
+        plan = _Plan(
+            node=node,
+            steps=options.steps,
+            filters=filters,
+            output={
+                "output_offset": target.zero_point,
+                **output_range(node, target, options.activation),
+            },
+            scaling=multipliers(node, channel_scales(node, channels)),
+            geometry={
+                "batches": batches,
+                "input_channels": depth,
+                "output_channels": channels,
+                **window_fields((height, width), window, options.steps, axes),
+                "dilation_height": options.steps.dilation[0],
+                "dilation_width": options.steps.dilation[1],
+            },
         )
+        if plan.pointwise:
+            return plan.pointwise_call(bias_values)
+        if plan.patch_count:
+            return plan.blocked_call(bias_values)
+        return plan.plain_call(bias)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Plan:
+    """A convolution that was checked, and the kernels that can run it.
+
+    `filters`: [output channels, taps]; `output`, `geometry`: fields of the kernels' shapes.
+    """
+
+    node: Node
+    steps: Steps
+    filters: npt.NDArray[np.int8]
+    output: Mapping[str, int]
+    scaling: Multipliers
+    geometry: Mapping[str, int]
+
+    @property
+    def depth(self) -> int:
+        return int(self.filters.shape[1])
+
+    @property
+    def pixels(self) -> int:
+        return math.prod(self.node.output().shape[:3])
+
+    @property
+    def pointwise(self) -> bool:
+        """Whether the input's pixels are the rows of a matrix that can be read in words."""
+        single = self.depth == self.geometry["input_channels"] and self.steps.stride == (1, 1)
+        return single and (self.depth % WORD_BYTES == 0 or self.pixels == 1)
+
+    @property
+    def patch_count(self) -> int:
+        """How many windows conv_2d_blocked gathers at a time; 0 if not even one fits."""
+        fitting = min(SCRATCH_BYTES // round_up(self.depth, WORD_BYTES), self.pixels, _MAX_PATCHES)
+        # Windows are multiplied two at a time.
+        return fitting if fitting in (1, self.pixels) else fitting - fitting % 2
+
+    def pointwise_call(self, bias: npt.NDArray[np.int32]) -> KernelCall:
+        records = self._channels(bias)
+        stored = gemm_weights(self.filters)
         shape = {
-            "batches": batches,
-            "input_channels": depth,
-            "output_channels": channels,
-            **window_fields((height, width), window, options.steps, axes),
-            "dilation_height": options.steps.dilation[0],
-            "dilation_width": options.steps.dilation[1],
-            "input_offset": -source.zero_point,
-            "output_offset": target.zero_point,
-            **output_range(node, target, options.activation),
+            "pixels": self.pixels,
+            "input_channels": self.depth,
+            "output_channels": len(self.filters),
+            "packed": int(stored.packed),
+            "narrow": int(records.narrow),
+            **self.output,
         }
-        return KernelCall(
-            kernel="conv_2d",
-            shape_type="conv_2d_shape",
-            shape=shape,
-            pointers=weighted_pointers(
-                node, bias, multipliers(node, channel_scales(node, channels))
-            ),
-            macs=target.element_count * window[0] * window[1] * depth,
-        )
+        pointers = weighted_pointers(self.node, stored.data, records)
+        return self._call("conv_2d_pointwise", shape, pointers)
+
+    def blocked_call(self, bias: npt.NDArray[np.int32]) -> KernelCall:
+        records = self._channels(bias)
+        stored = gemm_weights(self.filters)
+        shape = {
+            **self.geometry,
+            "zero_point": self.node.input(0).zero_point,
+            "patch_count": self.patch_count,
+            "packed": int(stored.packed),
+            "narrow": int(records.narrow),
+            **self.output,
+        }
+        pointers = weighted_pointers(self.node, stored.data, records)
+        scratch_bytes = self.patch_count * round_up(self.depth, WORD_BYTES)
+        return self._call("conv_2d_blocked", shape, pointers, scratch_bytes)
+
+    def plain_call(self, bias: int | NewConstant) -> KernelCall:
+        input_offset = {"input_offset": -self.node.input(0).zero_point}
+        shape = {**self.geometry, **input_offset, **self.output}
+        return self._call("conv_2d", shape, plain_pointers(self.node, bias, self.scaling))
+
+    def _channels(self, bias: npt.NDArray[np.int32]) -> Channels:
+        zero_point = self.node.input(0).zero_point
+        return folded_channels(self.filters, bias, zero_point, self.scaling, 2)
+
+    def _call(
+        self,
+        kernel: str,
+        shape: Mapping[str, int],
+        pointers: tuple[Pointer, ...],
+        scratch_bytes: int = 0,
+    ) -> KernelCall:
+        macs = self.node.output().element_count * self.depth
+        return KernelCall(kernel, f"{kernel}_shape", shape, pointers, macs, scratch_bytes)

@@ -8,12 +8,18 @@ from typing import Any
 import tflite
 
 from usim.models.graph import Options
+from usim.models.operators.bands import find_band
 from usim.models.operators.base import KernelCall, Node, Recipe, read_activation
+from usim.models.operators.layout import (
+    folded_channels,
+    four_channel_weights,
+    weighted_pointers,
+)
 from usim.models.operators.scaling import (
     channel_scales,
     multipliers,
     output_range,
-    weighted_pointers,
+    plain_pointers,
 )
 from usim.models.operators.window import Steps, read_steps, slide, window_fields
 from usim.models.quantization import FusedActivation
@@ -53,26 +59,36 @@ class DepthwiseConv2D(Recipe):
         axes = slide(node, (height, width), window, options.steps)
         node.expect_shape(target, (batches, axes[0].output, axes[1].output, channels))
         bias, bias_values = node.bias(2, channels)
-        node.expect_fitting_accumulators(
-            weights.reshape(-1, channels).T, bias_values, source.zero_point
-        )
+        filters = weights.reshape(-1, channels).T
+        node.expect_fitting_accumulators(filters, bias_values, source.zero_point)
+        scaling = multipliers(node, channel_scales(node, channels))
         shape = {
             "batches": batches,
             "input_channels": depth,
-            "depth_multiplier": channels // depth,
             **window_fields((height, width), window, options.steps, axes),
             "dilation_height": options.steps.dilation[0],
             "dilation_width": options.steps.dilation[1],
-            "input_offset": -source.zero_point,
             "output_offset": target.zero_point,
             **output_range(node, target, options.activation),
         }
+        macs = target.element_count * window[0] * window[1]
+        band = find_band(shape) if channels == depth else None
+        if band is None:
+            plain = {"depth_multiplier": channels // depth, "input_offset": -source.zero_point}
+            return KernelCall(
+                kernel="depthwise_conv_2d",
+                shape_type="depthwise_conv_2d_shape",
+                shape={**shape, **plain},
+                pointers=plain_pointers(node, bias, scaling),
+                macs=macs,
+            )
+        records = folded_channels(filters, bias_values, source.zero_point, scaling, 4)
+        padded = {"zero_point": source.zero_point, "narrow": int(records.narrow), **band.fields}
         return KernelCall(
-            kernel="depthwise_conv_2d",
-            shape_type="depthwise_conv_2d_shape",
-            shape=shape,
-            pointers=weighted_pointers(
-                node, bias, multipliers(node, channel_scales(node, channels))
-            ),
-            macs=target.element_count * window[0] * window[1],
+            kernel="depthwise_conv_2d_padded",
+            shape_type="depthwise_conv_2d_padded_shape",
+            shape={**shape, **padded},
+            pointers=weighted_pointers(node, four_channel_weights(filters), records),
+            macs=macs,
+            scratch_bytes=band.size_bytes,
         )

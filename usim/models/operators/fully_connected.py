@@ -10,12 +10,8 @@ import tflite
 from usim.errors import ModelError
 from usim.models.graph import Options
 from usim.models.operators.base import KernelCall, Node, Recipe, read_activation
-from usim.models.operators.scaling import (
-    channel_scales,
-    multipliers,
-    output_range,
-    weighted_pointers,
-)
+from usim.models.operators.layout import folded_channels, gemm_weights, weighted_pointers
+from usim.models.operators.scaling import channel_scales, multipliers, output_range
 from usim.models.quantization import FusedActivation
 
 _MAX_BIAS_SCALE_ERROR = 0.02
@@ -49,15 +45,17 @@ class FullyConnected(Recipe):
         batches, rest = divmod(source.element_count, depth)
         if rest or target.element_count != batches * units or target.shape[-1:] != (units,):
             raise node.error(f"weights {list(weights.shape)} do not take {source} to {target}")
-        bias, bias_values = node.bias(2, units)
+        _, bias_values = node.bias(2, units)
         node.expect_fitting_accumulators(weights, bias_values, source.zero_point)
-        reals = self._scales(node, units)
+        scaling = multipliers(node, self._scales(node, units))
+        stored = gemm_weights(weights)
+        channels = folded_channels(weights, bias_values, source.zero_point, scaling, 2)
         shape = {
             "batches": batches,
             "depth": depth,
             "units": units,
-            "per_channel": int(len(reals) > 1),
-            "input_offset": -source.zero_point,
+            "packed": int(stored.packed),
+            "narrow": int(channels.narrow),
             "output_offset": target.zero_point,
             **output_range(node, target, options.activation),
         }
@@ -65,7 +63,7 @@ class FullyConnected(Recipe):
             kernel="fully_connected",
             shape_type="fully_connected_shape",
             shape=shape,
-            pointers=weighted_pointers(node, bias, multipliers(node, reals)),
+            pointers=weighted_pointers(node, stored.data, channels),
             macs=batches * units * depth,
         )
 

@@ -51,10 +51,10 @@ def output_range(node: Node, output: TensorSpec, activation: FusedActivation) ->
     return {"activation_min": lowest, "activation_max": highest}
 
 
-def weighted_pointers(
+def plain_pointers(
     node: Node, bias: int | NewConstant, scaling: Multipliers
 ) -> tuple[Pointer, ...]:
-    """The parameters of a kernel with weights, in the order that all of them use."""
+    """The parameters of a kernel that takes the weights as they are in the file."""
     return (
         Pointer("input", "const int8_t", node.input(0).index),
         Pointer("weights", "const int8_t", node.input(1).index),

@@ -1,0 +1,37 @@
+"""Kernels as the chip runs them, on its DSP instructions, against TensorFlow Lite Micro.
+
+The host's tests go through the kernels' portable paths; these are the others, on the same cases.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from operator_cases import CASES
+from test_operators import input_sets
+from tflm_reference import run_reference
+
+import usim
+from usim.models import Model, read_graph
+
+CASES_PER_OPERATOR = 20
+KINDS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "AVERAGE_POOL_2D", "MAX_POOL_2D")
+
+
+@pytest.fixture(scope="module")
+def session():
+    with usim.Session("stm32f746", timing="count") as session:
+        yield session
+
+
+@pytest.mark.parametrize("index", range(CASES_PER_OPERATOR))
+@pytest.mark.parametrize("kind", KINDS)
+def test_kernel_on_the_chip_equals_tflite_micro(session, kind, index):
+    rng = np.random.default_rng([list(CASES).index(kind), index])
+    data = CASES[kind](rng, kind)
+    compiled = session.load_model(Model(read_graph(data, f"{kind} {index}")))
+    try:
+        for inputs in input_sets(compiled.model.lowered, np.random.default_rng(index)):
+            np.testing.assert_array_equal(compiled(*inputs), run_reference(data, *inputs)[0])
+    finally:
+        compiled.unload()

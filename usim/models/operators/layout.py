@@ -1,0 +1,113 @@
+"""Weights and channels as the kernels read them: laid out here once, not on the chip each time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from usim.models.operators.base import NewConstant, Node, Pointer
+from usim.models.operators.scaling import Multipliers
+from usim.models.quantization import INT8_MAX, INT8_MIN
+
+WORD_BYTES = 4
+SCRATCH_BYTES = 8176
+"""What kernels use of the workspace: its first pool has 8 KiB, its own records included."""
+_NARROW_LIMIT = 2**30
+_PACKED_LIMIT = 2**23
+_MAX_SHIFT = 31
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Channels:
+    """kernels/common/requantize.h's records, int32 [channels, 4], and whether they are narrow."""
+
+    records: npt.NDArray[np.int32]
+    narrow: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GemmWeights:
+    """Weights as kernels/common/gemm.h has them, int8 [column pairs, words, 2, 4], and how."""
+
+    data: npt.NDArray[np.int8]
+    packed: bool
+
+
+def round_up(value: int, step: int) -> int:
+    return -(-value // step) * step
+
+
+def gemm_weights(weights: npt.NDArray[np.int8]) -> GemmWeights:
+    """Weights [columns, depth], packed if they can be."""
+    columns, depth = weights.shape
+    padded = np.zeros((round_up(columns, 2), round_up(depth, WORD_BYTES)), np.int8)
+    padded[:columns, :depth] = weights
+    # [pairs, words, the pair's columns, bytes]
+    words = padded.reshape(len(padded) // 2, 2, -1, WORD_BYTES).transpose(0, 2, 1, 3)
+    both = words[:, :, 0].astype(np.int32) + 256 * words[:, :, 1].astype(np.int32)
+    sums = np.abs(padded[1::2].astype(np.int64)).sum(axis=1) * -INT8_MIN
+    if both.min() < np.iinfo(np.int16).min or sums.max() >= _PACKED_LIMIT:
+        return GemmWeights(np.ascontiguousarray(words), packed=False)
+    packed = np.ascontiguousarray(both[:, :, [0, 2, 1, 3]].astype("<i2")).view(np.int8)
+    return GemmWeights(packed.reshape(words.shape), packed=True)
+
+
+def four_channel_weights(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int16]:
+    """[channels, taps] as depthwise_conv_2d_padded has them: [fours of channels, taps, 4]."""
+    channels, taps = weights.shape
+    padded = np.zeros((round_up(channels, 4), taps), np.int16)
+    padded[:channels] = weights
+    fours = padded.reshape(-1, 4, taps).transpose(0, 2, 1)
+    return np.ascontiguousarray(fours[:, :, [0, 2, 1, 3]])
+
+
+def _channels_of(
+    weights: npt.NDArray[np.int8],
+    bias: npt.NDArray[np.int32],
+    zero_point: int,
+    scaling: Multipliers,
+) -> Channels:
+    multiplier, shift = (np.broadcast_to(values, bias.shape).copy() for values in scaling)
+    widest = max(INT8_MAX - zero_point, zero_point - INT8_MIN)
+    sums = np.abs(weights.astype(np.int64)).sum(axis=1) * widest + np.abs(bias.astype(np.int64))
+    # A multiplier of 0 makes 0 of everything, whatever the shift.
+    shift[multiplier == 0] = -1
+    narrow = bool(np.all(sums < _NARROW_LIMIT) and np.all((shift <= -1) & (shift >= -_MAX_SHIFT)))
+    rounding = np.zeros_like(shift)
+    if narrow:
+        shift = -shift
+        rounding = np.left_shift(1, shift - 1).astype(np.int32)
+    return Channels(np.stack([bias, multiplier, rounding, shift], axis=1), narrow)
+
+
+def folded_channels(
+    weights: npt.NDArray[np.int8],
+    bias: npt.NDArray[np.int32],
+    zero_point: int,
+    scaling: Multipliers,
+    multiple: int,
+) -> Channels:
+    """Records of kernels that do not subtract the input's zero point: it is in the biases.
+
+    Their number is a multiple of `multiple`; repetitions of the last one fill up.
+    """
+    channels = _channels_of(weights, bias, zero_point, scaling)
+    # Modulo 2^32, as the sums on the chip are: only their end has to fit int32.
+    folded = bias.astype(np.int64) - zero_point * weights.astype(np.int64).sum(axis=1)
+    channels.records[:, 0] = folded.astype(np.uint32).view(np.int32)
+    filling = -len(channels.records) % multiple
+    return Channels(np.pad(channels.records, ((0, filling), (0, 0)), mode="edge"), channels.narrow)
+
+
+def weighted_pointers(
+    node: Node, weights: npt.NDArray[np.int8] | npt.NDArray[np.int16], channels: Channels
+) -> tuple[Pointer, ...]:
+    """The parameters of a kernel with weights and channel records."""
+    return (
+        Pointer("input", "const int8_t", node.input(0).index),
+        Pointer("weights", f"const {weights.dtype}_t", NewConstant(weights)),
+        Pointer("channels", "const int32_t", NewConstant(channels.records)),
+        Pointer("output", "int8_t", node.output().index),
+    )
