@@ -55,7 +55,8 @@ class CompiledModel:
 
     Inputs have the model's shapes (a leading extent of 1 may be left out). An array of the stored
     dtype (int8, say) is taken as it is; a float array is quantised as the input says, or becomes
-    float32 for an input of that type. `weights` says where the constants lie; see
+    float32 for an input of that type. A model with variables, such as SVDF's state, goes on
+    from one inference to the next until `reset`. `weights` says where the constants lie; see
     usim.weight_placement.
     """
 
@@ -84,6 +85,8 @@ class CompiledModel:
         self._inputs = [self._activation(item) for item in lowered.inputs]
         self._outputs = [self._activation(item) for item in lowered.outputs]
         self._arguments = [self._operands(call) for call in lowered.calls]
+        self._variables = [self._activation(item.place) for item in lowered.variables]
+        self.reset()
 
     def _place(self) -> None:
         session, lowered = self._session, self.model.lowered
@@ -127,6 +130,11 @@ class CompiledModel:
             self._activation(item) if isinstance(item, Activation) else self._constants[item.index]
             for item in call.arguments
         ]
+
+    def reset(self) -> None:
+        """Give the variables, which outlive an inference, their first values again."""
+        for tensor, variable in zip(self._variables, self.model.lowered.variables, strict=True):
+            tensor.write(np.full(tensor.shape, variable.initial, tensor.dtype))
 
     @property
     def text_bytes(self) -> int:
@@ -183,7 +191,8 @@ class CompiledModel:
         return tuple(self._outputs)
 
     def trace(self, *inputs: npt.ArrayLike) -> Iterator[tuple[LayerCall, npt.NDArray[Any]]]:
-        """Run one inference a layer at a time; yields each layer and what it put out.
+        """Run one inference a layer at a time; yields each layer and what it put out (a layer with
+        several outputs several times).
 
         Slower than a batch, but later layers reuse the arena, so that what a layer put out can be
         read after it only. Another inference may not begin before this one is exhausted or dropped.
@@ -191,7 +200,8 @@ class CompiledModel:
         self._write_inputs(inputs)
         for layer, operands in zip(self.model.lowered.calls, self._arguments, strict=True):
             self.module[layer.function](*operands)
-            yield layer, operands[-1].numpy()
+            for output in operands[-layer.output_count :]:
+                yield layer, output.numpy()
 
     def _write_inputs(self, inputs: tuple[npt.ArrayLike, ...]) -> None:
         if len(inputs) != len(self._inputs):

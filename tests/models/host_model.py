@@ -95,10 +95,19 @@ class HostModel:
         self._arena = self._memory[start : start + size]
         self._outside = np.ones(self._memory.size, dtype=bool)
         self._outside[start : start + size] = False
+        self.reset()
+
+    def reset(self) -> None:
+        """Give the variables their first values."""
+        for variable in self.lowered.variables:
+            self._view(variable.place)[...] = variable.initial
 
     def run(self, *inputs: np.ndarray) -> list[np.ndarray]:
-        """The output of every call, in order."""
+        """The (first) output of every call, in order."""
+        kept = [self._view(variable.place).copy() for variable in self.lowered.variables]
         self._arena[:] = 0xAA  # a kernel that reads what it has not written shows
+        for variable, value in zip(self.lowered.variables, kept, strict=True):
+            self._view(variable.place)[...] = value
         for slot, data in zip(self.lowered.inputs, inputs, strict=True):
             self._view(slot)[...] = data
         outputs = []
@@ -107,7 +116,7 @@ class HostModel:
             pointers = [self._address(argument) for argument in call.arguments]
             assert function(*map(ctypes.c_void_p, pointers)) == 0
             self._workspace.check()
-            target = call.arguments[-1]
+            target = call.arguments[-call.output_count]
             assert isinstance(target, Activation)
             outputs.append(self._view(target).copy())
         if not np.all(self._memory[self._outside] == 0x55):

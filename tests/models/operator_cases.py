@@ -2,42 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
-from case_values import Rng, activation, pick, scale, zero_point
+from case_values import (
+    SAME,
+    VALID,
+    Rng,
+    activation,
+    bias,
+    extent,
+    output_scale,
+    pick,
+    scale,
+    weight_scales,
+    weights,
+    zero_point,
+)
 from elementwise_cases import ELEMENTWISE_CASES
+from movement_cases import MOVEMENT_CASES
 from tflite_builder import Op, Tensor, build_model
-
-SAME, VALID = 0, 1
-
-
-def weights(rng: Rng, shape: tuple[int, ...]) -> np.ndarray:
-    spread = pick(rng, 4, 127, 128)
-    return rng.integers(-spread, min(spread, 127) + 1, shape, dtype=np.int8)
-
-
-def bias(rng: Rng, channels: int) -> np.ndarray:
-    spread = pick(rng, 1, 1000, 100000)
-    return rng.integers(-spread, spread + 1, channels, dtype=np.int32)
-
-
-def output_scale(rng: Rng, taps: int, product: float) -> float:
-    """Mostly one that spreads the outputs over int8; sometimes far too small or too large."""
-    typical = math.sqrt(taps) * 74 * 74 * product / 50
-    return float(np.float32(typical * rng.choice([0.001, 0.1, 1, 1, 1, 1, 10, 1000])))
-
-
-def extent(size: int, window: int, stride: int, dilation: int, padding: int) -> int:
-    span = (window - 1) * dilation + 1
-    return -(-size // stride) if padding == SAME else (size - span) // stride + 1
-
-
-def weight_scales(rng: Rng, channels: int, base: float) -> float | list[float]:
-    if rng.random() < 0.3:
-        return base
-    return [float(np.float32(base * rng.uniform(0.05, 1))) for _ in range(channels)]
 
 
 def windowed(rng: Rng, *, dilated: bool) -> tuple[list[int], list[int], list[int], list[int], int]:
@@ -150,4 +134,5 @@ CASES: dict[str, Callable[[Rng, str], bytes]] = {
     "MAX_POOL_2D": pooling,
     "SOFTMAX": softmax,
     **ELEMENTWISE_CASES,
+    **MOVEMENT_CASES,
 }

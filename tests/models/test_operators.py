@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from host_model import HostModel, build_library
 from operator_cases import CASES
-from tflm_reference import run_reference
+from tflm_reference import Reference, run_reference
 
-from usim.models.lowering import LoweredModel, lower
+from usim.models.lowering import Activation, LoweredModel, lower
 from usim.models.tflite import read_graph
 
 CASES_PER_OPERATOR = 200 if os.environ.get("CI") else 40
@@ -25,7 +25,7 @@ def cases(tmp_path_factory):
     @cache
     def build(kind: str) -> list[tuple[bytes, HostModel]]:
         models = [
-            CASES[kind](np.random.default_rng([list(CASES).index(kind), i]), kind)
+            CASES[kind](np.random.default_rng([*kind.encode(), i]), kind)
             for i in range(CASES_PER_OPERATOR)
         ]
         lowered = [lower(read_graph(model, f"{kind} {i}")) for i, model in enumerate(models)]
@@ -65,18 +65,26 @@ def renamed(lowered: LoweredModel, index: int) -> str:
 
 def input_sets(lowered: LoweredModel, rng: np.random.Generator):
     slots = lowered.inputs
-    if any(slot.dtype == "float32" for slot in slots):
+    if slots[0].dtype == "float32" and lowered.output_specs[0].quantization is not None:
         yield from float_sets(lowered, rng)
         return
-    for values in (
-        lambda shape: rng.integers(-128, 128, shape, dtype=np.int8),
-        lambda shape: rng.choice(np.array([-128, 127], np.int8), shape),
-        lambda shape: np.full(shape, -128, np.int8),
-        lambda shape: np.full(shape, 127, np.int8),
-        lambda shape: np.full(shape, 0, np.int8),
-        lambda shape: rng.integers(-128, 128, shape, dtype=np.int8) // 16,
-    ):
-        yield [np.asarray(values(slot.shape)).view(slot.dtype) for slot in slots]
+    yield [noise(rng, slot) for slot in slots]
+    yield [rng.choice(ends(slot), slot.shape) for slot in slots]
+    for value in (*ends(slots[0]), 0):
+        yield [np.full(slot.shape, value, slot.dtype) for slot in slots]
+    yield [noise(rng, slot) // 16 for slot in slots]
+
+
+def noise(rng: np.random.Generator, slot: Activation) -> np.ndarray:
+    if slot.dtype == "float32":
+        return rng.normal(0, 100, slot.shape).astype(np.float32)
+    limits = np.iinfo(slot.dtype)
+    return rng.integers(limits.min, limits.max, slot.shape, slot.dtype, endpoint=True)
+
+
+def ends(slot: Activation) -> np.ndarray:
+    limits = np.finfo(slot.dtype) if slot.dtype == "float32" else np.iinfo(slot.dtype)
+    return np.array([limits.min, limits.max], slot.dtype)
 
 
 def float_sets(lowered: LoweredModel, rng: np.random.Generator):
@@ -96,7 +104,10 @@ def float_sets(lowered: LoweredModel, rng: np.random.Generator):
 @pytest.mark.parametrize("kind", CASES)
 def test_kernel_equals_tflite_micro(cases, kind, index):
     model, host = cases(kind)[index]
+    reference = Reference(model, len(host.lowered.outputs))
+    host.reset()
     for inputs in input_sets(host.lowered, np.random.default_rng(index)):
         host.run(*inputs)
-        expected = run_reference(model, *inputs)
-        np.testing.assert_array_equal(host.result()[0], expected[0])
+        for result, expected in zip(host.result(), reference.run(*inputs), strict=True):
+            np.testing.assert_array_equal(result, expected)
+            assert result.dtype == expected.dtype

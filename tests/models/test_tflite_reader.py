@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from tflite_builder import Op, Tensor, build_model
 
 from usim.errors import ModelError
-from usim.models import Model, lower, read_graph
+from usim.models import OPERATORS, Model, lower, read_graph
 from usim.models.graph import Quantization
-from usim.models.operators import OPERATORS
 from usim.models.operators.conv_2d import Conv2DOptions
 from usim.models.operators.window import Padding
 from usim.models.quantization import FusedActivation
@@ -91,9 +90,10 @@ def test_missing_file_is_named(tmp_path):
 
 def test_unsupported_operator_is_named_with_its_index_and_the_supported_list():
     tensors = [Tensor([4], 0.5, 0), Tensor([4], 0.5, 0), Tensor([4], 0.5, 0)]
-    operators = [Op("RESHAPE", [0], [1]), Op("COS", [1], [2])]
+    operators = [Op("RESHAPE", [0], [1]), Op("SPARSE_TO_DENSE", [1, 1], [2])]
     assert problem(build_model(tensors, operators, [0], [2])) == (
-        f"operator 1 is COS, which is not supported (supported: {', '.join(sorted(OPERATORS))})"
+        "operator 1 is SPARSE_TO_DENSE, which is not supported "
+        f"(supported: {', '.join(sorted(OPERATORS))})"
     )
 
 

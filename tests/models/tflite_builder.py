@@ -16,9 +16,11 @@ OPTIONS = {
     "ARG_MAX": "ArgMaxOptions",
     "AVERAGE_POOL_2D": "Pool2DOptions",
     "BATCH_MATMUL": "BatchMatMulOptions",
+    "CONCATENATION": "ConcatenationOptions",
     "CONV_2D": "Conv2DOptions",
     "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
     "DEQUANTIZE": "DequantizeOptions",
+    "EXPAND_DIMS": "ExpandDimsOptions",
     "FULLY_CONNECTED": "FullyConnectedOptions",
     "HARD_SWISH": "HardSwishOptions",
     "LEAKY_RELU": "LeakyReluOptions",
@@ -27,10 +29,21 @@ OPTIONS = {
     "MEAN": "ReducerOptions",
     "MINIMUM": "MaximumMinimumOptions",
     "MUL": "MulOptions",
+    "PAD": "PadOptions",
+    "PADV2": "PadV2Options",
     "QUANTIZE": "QuantizeOptions",
     "RESHAPE": "ReshapeOptions",
+    "RESIZE_BILINEAR": "ResizeBilinearOptions",
+    "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions",
+    "SLICE": "SliceOptions",
     "SOFTMAX": "SoftmaxOptions",
+    "SPLIT": "SplitOptions",
+    "SQUEEZE": "SqueezeOptions",
+    "STRIDED_SLICE": "StridedSliceOptions",
     "SUB": "SubOptions",
+    "SVDF": "SVDFOptions",
+    "TRANSPOSE": "TransposeOptions",
+    "TRANSPOSE_CONV": "TransposeConvOptions",
 }
 
 
@@ -44,6 +57,7 @@ class Tensor:
     data: np.ndarray | bytes | None = None
     name: str = "t"
     signature: Sequence[int] | None = None
+    variable: bool = False
 
 
 @dataclass
@@ -79,6 +93,8 @@ class _Writer:
         tflite.TensorAddShape(self.b, shape)
         tflite.TensorAddType(self.b, getattr(tflite.TensorType, tensor.dtype.upper()))
         tflite.TensorAddBuffer(self.b, buffer)
+        if tensor.variable:
+            tflite.TensorAddIsVariable(self.b, True)
         if signature is not None:
             tflite.TensorAddShapeSignature(self.b, signature)
         if quantization is not None:

@@ -10,13 +10,24 @@ from usim.models.graph import Graph
 ARENA_BYTES = 1 << 20
 
 
-def run_reference(model: bytes, *inputs: np.ndarray) -> list[np.ndarray]:
-    """The model's outputs."""
-    interpreter = runtime.Interpreter.from_bytes(model, arena_size=ARENA_BYTES)
-    for index, data in enumerate(inputs):
-        interpreter.set_input(data, index)
-    interpreter.invoke()
-    return [np.array(interpreter.get_output(0))]
+class Reference:
+    """A model that keeps its variables from one inference to the next."""
+
+    def __init__(self, model: bytes, outputs: int = 1) -> None:
+        self._interpreter = runtime.Interpreter.from_bytes(model, arena_size=ARENA_BYTES)
+        self._outputs = outputs
+
+    def run(self, *inputs: np.ndarray) -> list[np.ndarray]:
+        """The model's outputs."""
+        for index, data in enumerate(inputs):
+            self._interpreter.set_input(data, index)
+        self._interpreter.invoke()
+        return [np.array(self._interpreter.get_output(i)) for i in range(self._outputs)]
+
+
+def run_reference(model: bytes, *inputs: np.ndarray, outputs: int = 1) -> list[np.ndarray]:
+    """The model's outputs, from a fresh start."""
+    return Reference(model, outputs).run(*inputs)
 
 
 def run_reference_layers(model: bytes, graph: Graph, *inputs: np.ndarray) -> list[np.ndarray]:

@@ -17,7 +17,15 @@ from usim.models.images import (
     load_image,
 )
 from usim.models.input_files import InputFiles, InputSet
-from usim.models.lowering import Activation, Constant, ConstantRef, LayerCall, LoweredModel, lower
+from usim.models.lowering import (
+    Activation,
+    Constant,
+    ConstantRef,
+    LayerCall,
+    LoweredModel,
+    Variable,
+    lower,
+)
 from usim.models.model import Model
 from usim.models.operators import OPERATORS
 from usim.models.planner import ArenaPlan, Lifetime, Placement
@@ -42,6 +50,7 @@ __all__ = [
     "Placement",
     "Quantization",
     "TensorSpec",
+    "Variable",
     "guess_pixel_range",
     "image_input",
     "load_dataset",

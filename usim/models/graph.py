@@ -28,7 +28,10 @@ class Quantization:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TensorSpec:
-    """One tensor of a graph. `data` is set (and read-only) for constants, None for activations."""
+    """One tensor of a graph. `data` is set (and read-only) for constants, None for activations.
+
+    A `variable` keeps its value from one inference to the next.
+    """
 
     index: int
     name: str
@@ -36,6 +39,7 @@ class TensorSpec:
     dtype: str
     quantization: Quantization | None = None
     data: npt.NDArray[Any] | None = None
+    variable: bool = False
 
     @property
     def element_count(self) -> int:
@@ -56,6 +60,12 @@ class TensorSpec:
         """The zero point of a tensor that is quantised as a whole."""
         assert self.quantization is not None
         return self.quantization.zero_points[0]
+
+    @property
+    def initial_value(self) -> int:
+        """The stored value that fills a variable before the first inference: 0, and the zero point
+        of an int8 one, as TensorFlow Lite Micro does it."""
+        return self.zero_point if self.dtype == "int8" and self.quantization is not None else 0
 
     def numpy_dtype(self) -> np.dtype[Any]:
         return np.dtype(self.dtype)

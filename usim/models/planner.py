@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from usim.models.graph import Graph
 
@@ -42,13 +42,20 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class ArenaPlan:
-    """All placements, by tensor; an alias shares the buffer of the tensor that it renames."""
+    """All placements, by tensor; an alias shares the buffer of the tensor that it is part of,
+    from `shifts` bytes on (0 where there is none)."""
 
     placements: tuple[Placement, ...]
     aliases: Mapping[int, int]
     size_bytes: int
     lower_bound_bytes: int
     """The largest set of bytes that are alive at once: no plan can be smaller than that."""
+    shifts: Mapping[int, int] = field(default_factory=dict)
+
+    def holds(self, tensor: int) -> bool:
+        """Whether `tensor` lives in the arena."""
+        owner = self.aliases.get(tensor, tensor)
+        return any(placement.lifetime.tensor == owner for placement in self.placements)
 
     def placement(self, tensor: int) -> Placement:
         owner = self.aliases.get(tensor, tensor)
@@ -58,17 +65,20 @@ class ArenaPlan:
         raise KeyError(tensor)
 
     def offset(self, tensor: int) -> int:
-        return self.placement(tensor).offset
+        return self.placement(tensor).offset + self.shifts.get(tensor, 0)
 
 
 def aligned(size_bytes: int) -> int:
     return -(-size_bytes // ALIGNMENT) * ALIGNMENT
 
 
-def plan_graph(graph: Graph, aliases: Mapping[int, int]) -> ArenaPlan:
-    """Plan a graph's activations. `aliases` maps a tensor to the one whose buffer it shares."""
+def plan_graph(
+    graph: Graph, aliases: Mapping[int, int], shifts: Mapping[int, int] | None = None
+) -> ArenaPlan:
+    """Plan a graph's activations. `aliases` maps a tensor to the one whose buffer it shares, and
+    `shifts` to where in that it starts."""
     owners = {tensor: _owner(tensor, aliases) for tensor in aliases}
-    return plan_arena(_lifetimes(graph, owners), owners)
+    return replace(plan_arena(_lifetimes(graph, owners), owners), shifts=dict(shifts or {}))
 
 
 def plan_arena(
@@ -137,6 +147,10 @@ def _lifetimes(graph: Graph, owners: Mapping[int, int]) -> list[Lifetime]:
         for tensor in (*operator.inputs, *operator.outputs):
             touch(tensor, operator.index)
     for tensor in graph.outputs:
+        touch(tensor, len(graph.operators))
+    for tensor in [tensor for tensor in spans if graph.tensors[tensor].variable]:
+        # It holds its value between inferences, so nothing else may ever use its bytes.
+        touch(tensor, -1)
         touch(tensor, len(graph.operators))
     return [
         Lifetime(tensor, graph.tensors[tensor].size_bytes, first, last)

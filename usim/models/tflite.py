@@ -112,8 +112,8 @@ class _Reader:
         what = f"tensor {index} '{name}'"
         shape = self._shape(table, what)
         dtype = self._dtype(table, shape, what)
-        if table.Sparsity() is not None or table.IsVariable():
-            raise self._error(f"{what}: sparse and variable tensors are not supported")
+        if table.Sparsity() is not None:
+            raise self._error(f"{what}: sparse tensors are not supported")
         quantization_table = table.Quantization()
         if quantization_table is not None:
             self._spend(quantization_table.ScaleLength() + quantization_table.ZeroPointLength())
@@ -121,9 +121,10 @@ class _Reader:
             quantization = read_quantization(quantization_table, shape, dtype)
         except ModelError as exc:
             raise self._error(f"{what}: {exc}") from exc
-        return TensorSpec(
-            index, name, shape, dtype, quantization, self._constant(table, shape, dtype, what)
-        )
+        data, variable = self._constant(table, shape, dtype, what), bool(table.IsVariable())
+        if variable and data is not None:
+            raise self._error(f"{what}: variable tensors with a value are not supported")
+        return TensorSpec(index, name, shape, dtype, quantization, data, variable)
 
     def _shape(self, table: Any, what: str) -> tuple[int, ...]:  # noqa: ANN401
         rank = table.ShapeLength()

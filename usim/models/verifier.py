@@ -7,9 +7,12 @@ from usim.models.graph import Graph, Operator
 
 
 def verify(graph: Graph) -> None:
-    """Raise ModelError unless every tensor is written before it is read, and written once."""
+    """Raise ModelError unless every tensor is written before it is read, and written once.
+
+    Variables have a value from the start; an operator may change one that it takes as input.
+    """
     _check_ends(graph)
-    known = {tensor.index for tensor in graph.tensors if tensor.data is not None}
+    known = {tensor.index for tensor in graph.tensors if tensor.data is not None or tensor.variable}
     known.update(graph.inputs)
     for operator in graph.operators:
         _check_inputs(graph, operator, known)
@@ -39,6 +42,11 @@ def _check_ends(graph: Graph) -> None:
                     f"{graph.file}: the {what} {graph.tensors[index]} is a constant",
                     file=graph.file,
                 )
+    for index in graph.inputs:
+        if graph.tensors[index].variable:
+            raise ModelError(
+                f"{graph.file}: the input {graph.tensors[index]} is a variable", file=graph.file
+            )
     if len(set(graph.inputs)) < len(graph.inputs):
         raise ModelError(f"{graph.file}: a tensor is named as input twice", file=graph.file)
 

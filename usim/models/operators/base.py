@@ -35,6 +35,52 @@ class Pointer:
     target: int | NewConstant
 
 
+Fields = Mapping[str, int | float | tuple[int, ...]]
+"""What fills a kernel's shape structure: int32_t and float fields, and arrays of int32_t."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One run of a kernel: `<function>(&shape, arguments...)` from `<kernel>/<kernel>.h`.
+
+    `arguments` are names of the pointers of the KernelSequence that it is part of.
+    """
+
+    kernel: str
+    function: str
+    shape_type: str
+    shape: Fields
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """No code: tensor `target` is the bytes of tensor `source` from `offset_bytes` on."""
+
+    source: int
+    target: int
+    offset_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KernelSequence:
+    """An operator that takes several steps, one after the other, in one C function.
+
+    Of its `pointers`, the last `outputs` are the operator's outputs, in order. `name` names the
+    function. Beside the pointers, steps may name `scratch`: `scratch_bytes` of memory, aligned to 8
+    bytes. All of it may be left out where `views`, if there are any, can be had instead: then
+    inputs and outputs are the same bytes.
+    """
+
+    name: str
+    steps: tuple[Step, ...]
+    pointers: tuple[Pointer, ...]
+    macs: int = 0
+    outputs: int = 1
+    views: tuple[Alias, ...] = ()
+    scratch_bytes: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class KernelCall:
     """One call of a kernel: `<kernel>_s8(&shape, pointers...)` from `<kernel>/<kernel>.h`.
@@ -47,18 +93,27 @@ class KernelCall:
 
     kernel: str
     shape_type: str
-    shape: Mapping[str, int | float]
+    shape: Fields
     pointers: tuple[Pointer, ...]
     macs: int
     scratch_bytes: int = 0
 
+    def sequence(self) -> KernelSequence:
+        """The same as a sequence of one step."""
+        names = tuple(pointer.name for pointer in self.pointers)
+        step = Step(
+            kernel=self.kernel,
+            function=f"{self.kernel}_s8",
+            shape_type=self.shape_type,
+            shape=self.shape,
+            arguments=(*names, "scratch") if self.scratch_bytes else names,
+        )
+        return KernelSequence(
+            self.kernel, (step,), self.pointers, self.macs, scratch_bytes=self.scratch_bytes
+        )
 
-@dataclass(frozen=True, slots=True)
-class Alias:
-    """No code: tensor `target` is tensor `source` under another name and shape."""
 
-    source: int
-    target: int
+Lowering = KernelCall | KernelSequence | Alias
 
 
 class Node:
@@ -75,14 +130,14 @@ class Node:
             operator=self.operator.index,
         )
 
-    def expect_arity(self, lowest: int, highest: int) -> None:
-        """Check the number of inputs, and that there is one output."""
+    def expect_arity(self, lowest: int, highest: int, outputs: int = 1) -> None:
+        """Check the number of inputs, and that there are `outputs` outputs."""
         count = len(self.operator.inputs)
-        if not lowest <= count <= highest or len(self.operator.outputs) != 1:
+        if not lowest <= count <= highest or len(self.operator.outputs) != outputs:
             wanted = str(lowest) if lowest == highest else f"{lowest} to {highest}"
             raise self.error(
                 f"{count} inputs and {len(self.operator.outputs)} outputs; "
-                f"it takes {wanted} inputs and 1 output"
+                f"it takes {wanted} inputs and {outputs} output{'s' * (outputs != 1)}"
             )
 
     def input(self, position: int) -> TensorSpec:
@@ -97,8 +152,21 @@ class Node:
             return None
         return self._graph.tensors[inputs[position]]
 
-    def output(self) -> TensorSpec:
-        return self._graph.tensors[self.operator.outputs[0]]
+    def output(self, position: int = 0) -> TensorSpec:
+        return self._graph.tensors[self.operator.outputs[position]]
+
+    def constant_integers(self, position: int, count: int) -> tuple[int, ...]:
+        """The values of an int32 constant of `count` elements, such as an axis or a size."""
+        tensor = self.input(position)
+        if tensor.data is None or tensor.dtype != "int32":
+            raise self.error(f"input {position}, {tensor}, must be an int32 constant")
+        if tensor.element_count != count:
+            raise self.error(f"input {position}, {tensor}, should have {count} elements")
+        return tuple(int(value) for value in tensor.data.reshape(-1))
+
+    def expect_same_type(self, first: TensorSpec, second: TensorSpec) -> None:
+        if first.dtype != second.dtype:
+            raise self.error(f"{first} and {second} differ in type")
 
     def expect_activation(self, tensor: TensorSpec, rank: int | None = None) -> TensorSpec:
         """Check for int8 with one scale, and for `rank` dimensions."""
@@ -154,6 +222,12 @@ class Node:
             raise self.error("weights and bias are so large that 32-bit sums overflow")
 
 
+class NoOptions(Options):
+    """Of an operator whose inputs and outputs say all."""
+
+    __slots__ = ()
+
+
 class Recipe(ABC):
     """How one operator is read and lowered.
 
@@ -172,8 +246,8 @@ class Recipe(ABC):
         """Decode the options from the flatbuffer's untyped table (None only without a tag)."""
 
     @abstractmethod
-    def lower(self, node: Node) -> KernelCall | Alias:
-        """Turn one operator into a call of its kernel, or into an alias."""
+    def lower(self, node: Node) -> Lowering:
+        """Turn one operator into a call of its kernel, a sequence of such calls, or an alias."""
 
 
 def read_activation(number: int) -> FusedActivation:

@@ -1,31 +1,30 @@
-"""RESHAPE: the same bytes under another shape, so no code at all."""
+"""RESHAPE, SQUEEZE and EXPAND_DIMS: the same bytes under another shape, so mostly no code."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from usim.models.graph import Options
-from usim.models.operators.base import Alias, Node, Recipe
-
-
-class ReshapeOptions(Options):
-    """Nothing: the new shape is the output tensor's."""
-
-    __slots__ = ()
+from usim.models.operators.base import Lowering, Node, NoOptions, Recipe
+from usim.models.operators.movement import renamed
 
 
 class Reshape(Recipe):
+    """The new shape is the output tensor's; what else says so (a shape, axes) is not looked at."""
+
     kind = "RESHAPE"
     options_type = None
 
-    def read_options(self, union: Any) -> ReshapeOptions:  # noqa: ANN401
-        return ReshapeOptions()
+    def read_options(self, union: Any) -> NoOptions:  # noqa: ANN401
+        return NoOptions()
 
-    def lower(self, node: Node) -> Alias:
+    def lower(self, node: Node) -> Lowering:
         node.expect_arity(1, 2)
-        source, target = node.input(0), node.output()
-        if source.data is not None:
-            raise node.error(f"{source} is a constant; fold it when you convert the model")
-        if source.element_count != target.element_count or source.dtype != target.dtype:
-            raise node.error(f"{source} does not become {target}")
-        return Alias(source=source.index, target=target.index)
+        return renamed(node, node.input(0), node.output())
+
+
+class Squeeze(Reshape):
+    kind = "SQUEEZE"
+
+
+class ExpandDims(Reshape):
+    kind = "EXPAND_DIMS"
