@@ -8,6 +8,7 @@ import click
 
 from usim import demo
 from usim.cli.model_inputs import chosen_inputs, input_option, pixels_option
+from usim.cli.output_path import OutputPath
 from usim.errors import ArgumentError
 from usim.firmware import Firmware, build_firmware
 from usim.formatting import format_address, format_bytes
@@ -45,9 +46,7 @@ What to do with it:
 @click.option("--image", type=click.Path(path_type=Path), help="PNG or JPEG, as for `usim run`.")
 @pixels_option
 @input_option
-@click.option(
-    "--output", required=True, type=click.Path(path_type=Path), help="The ELF file to write."
-)
+@click.option("--output", required=True, type=OutputPath(), help="The ELF file to write.")
 @click.option("--toolchain", type=click.Choice(list(TOOLCHAINS)), help="Compiler for the device.")
 def export(  # noqa: PLR0913, PLR0917 - one parameter an option
     model: Path,

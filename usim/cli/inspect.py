@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from usim import demo
+from usim.cli.output_path import OutputPath
 from usim.fitting import PlatformFit, fit_model
 from usim.models import Model
 from usim.models.inspection import Inspection, inspect_model
@@ -32,10 +33,8 @@ Examples:
 @click.option(
     "--platform", metavar="NAME", help="Fit this one only. Default: all of `usim platforms list`."
 )
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write all facts there.")
-@click.option(
-    "--svg", "svg_file", type=click.Path(path_type=Path), help="Draw the arena over time there."
-)
+@click.option("--json", "json_file", type=OutputPath(), help="Write all facts there.")
+@click.option("--svg", "svg_file", type=OutputPath(), help="Draw the arena over time there.")
 @click.option("--toolchain", type=click.Choice(list(TOOLCHAINS)), help="Compiler for the device.")
 def inspect(
     model: Path,

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from usim.cli.output_path import OutputPath
 from usim.cli.program_options import program_options, run_program
 from usim.profile.attribution import Attribution
 from usim.profile.loops import find_loops
@@ -31,9 +32,7 @@ A run ends at --until, at a `bkpt`, at a semihosting exit, when --entry returns,
 @click.command(epilog=_EXAMPLES)
 @click.argument("program", type=click.Path(path_type=Path))
 @program_options
-@click.option(
-    "--flame", type=click.Path(path_type=Path), help="Write the call tree there, for speedscope."
-)
+@click.option("--flame", type=OutputPath(), help="Write the call tree there, for speedscope.")
 @click.option(
     "--top", type=click.IntRange(min=1), default=20, show_default=True, metavar="N",
     help="Functions to show.",

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from usim.cli.output_path import OutputPath
 from usim.platforms import Platform, load_platform
 from usim.profile.program import read_program
 from usim.profile.run import MAX_ARGUMENTS, Recording, Request, record
@@ -94,7 +95,7 @@ _OPTIONS: Final = (
         show_default=True, help="Modelled cycles of the core, instructions, or with memory.",
     ),
     click.option(
-        "--json", "json_file", type=click.Path(path_type=Path), help="Write everything there."
+        "--json", "json_file", type=OutputPath(), help="Write everything there."
     ),
 )  # fmt: skip
 

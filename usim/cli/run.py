@@ -18,6 +18,7 @@ from usim.cli.model_inputs import (
     pixels_option,
     with_progress,
 )
+from usim.cli.output_path import OutputPath
 from usim.compiled_model import CompiledModel, ModelProfile
 from usim.devices import BACKENDS, Timing
 from usim.errors import ArgumentError
@@ -87,7 +88,7 @@ class _Target:
 @input_option
 @click.option(
     "--output",
-    type=click.Path(path_type=Path),
+    type=OutputPath(),
     help="Write the outputs there. .npz: output_0 as stored and output_0_real, what that means, "
     "and so on; .npy or .bin: a single output as stored. Inferences follow one another along the "
     "first extent.",
@@ -129,9 +130,7 @@ class _Target:
     "--timeout", type=click.FloatRange(min=0, min_open=True), default=30.0, show_default=True,
     help="Seconds that one batch may take.",
 )  # fmt: skip
-@click.option(
-    "--json", "json_file", type=click.Path(path_type=Path), help="Write all results there."
-)
+@click.option("--json", "json_file", type=OutputPath(), help="Write all results there.")
 def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     platform: str,
     model: Path | None,

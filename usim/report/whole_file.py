@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -24,3 +25,16 @@ def write_whole(path: Path, data: bytes) -> None:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
         raise ArgumentError(f"cannot write {path}: {exc.strerror}") from exc
+
+
+def check_writable(path: Path) -> None:
+    """ArgumentError if write_whole() can't write there: to say so before the work is done."""
+    reason = 0
+    if path.is_dir():
+        reason = errno.EISDIR
+    elif not path.parent.is_dir():
+        reason = errno.ENOTDIR if path.parent.exists() else errno.ENOENT
+    elif not os.access(path.parent, os.W_OK):
+        reason = errno.EACCES
+    if reason:
+        raise ArgumentError(f"cannot write {path}: {os.strerror(reason)}")

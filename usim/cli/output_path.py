@@ -1,0 +1,29 @@
+"""The type of options that name a file to write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from usim.report.whole_file import check_writable
+
+
+class OutputPath(click.Path):
+    """A file that can be written: refused before a command works for minutes in vain."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,
+        ctx: click.Context | None,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401 - as click has it
+        """The path; ArgumentError if nothing can be written there."""
+        path = super().convert(value, param, ctx)
+        assert isinstance(path, Path)
+        check_writable(path)
+        return path
