@@ -33,6 +33,7 @@ KERNEL_INLINE void gemm_packed_words_2x2(const int8_t *row, int32_t stride, cons
         "ldr %[both], [%[weights]]\n\t"
         "sxtb16 %[even0], %[odd0]\n\t"
         "sxtb16 %[even1], %[odd1]\n\t"
+        "b 1f\n\t" // emulators see a block of its own, whose addresses its entry tells
         ".p2align 3\n"
         "1:\n\t"
         "sxtb16 %[first], %[both]\n\t"
