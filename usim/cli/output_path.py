@@ -18,9 +18,9 @@ class OutputPath(click.Path):
 
     def convert(
         self,
-        value: Any,
+        value: Any,  # noqa: ANN401
         param: click.Parameter | None,
-        ctx: click.Context | None,  # noqa: ANN401
+        ctx: click.Context | None,
     ) -> Any:  # noqa: ANN401 - as click has it
         """The path; ArgumentError if nothing can be written there."""
         path = super().convert(value, param, ctx)
