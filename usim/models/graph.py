@@ -108,3 +108,13 @@ class Graph:
     operators: tuple[Operator, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+
+    @property
+    def input_specs(self) -> tuple[TensorSpec, ...]:
+        """The tensors that `inputs` names."""
+        return tuple(self.tensors[index] for index in self.inputs)
+
+    @property
+    def output_specs(self) -> tuple[TensorSpec, ...]:
+        """The tensors that `outputs` names."""
+        return tuple(self.tensors[index] for index in self.outputs)

@@ -63,11 +63,11 @@ class Inspection:
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
-        return tuple(self.graph.tensors[index] for index in self.graph.inputs)
+        return self.graph.input_specs
 
     @property
     def outputs(self) -> tuple[TensorSpec, ...]:
-        return tuple(self.graph.tensors[index] for index in self.graph.outputs)
+        return self.graph.output_specs
 
     @property
     def macs(self) -> int:

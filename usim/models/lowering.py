@@ -124,8 +124,8 @@ def lower(graph: Graph) -> LoweredModel:
         calls=calls,
         inputs=tuple(operands.activation(index) for index in graph.inputs),
         outputs=tuple(operands.activation(index) for index in graph.outputs),
-        input_specs=tuple(graph.tensors[index] for index in graph.inputs),
-        output_specs=tuple(graph.tensors[index] for index in graph.outputs),
+        input_specs=graph.input_specs,
+        output_specs=graph.output_specs,
         variables=tuple(
             Variable(operands.activation(tensor.index), tensor.initial_value)
             for tensor in graph.tensors
