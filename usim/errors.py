@@ -10,6 +10,7 @@ UsimError
 |- ArgumentError        wrong number, dtype or shape of arguments in a call
 |- DeviceError          the device could not do what was asked
 |  |- AccessError       no memory at an address
+|  |  `- ProtectionError  ... or the memory protection unit denies it
 |  |- DeviceTimeoutError  an address was not reached in time (last PC)
 |  `- LockupError       a fault that no handler on the device took
 |- TaskError            a task failed on the device (its index, function, status)
@@ -67,6 +68,10 @@ class DeviceError(UsimError):
 
 class AccessError(DeviceError):
     """No memory at an address. Attributes: address, size_bytes."""
+
+
+class ProtectionError(AccessError):
+    """The memory protection unit denies an access. Attributes: address, size_bytes."""
 
 
 class DeviceTimeoutError(DeviceError):

@@ -14,13 +14,29 @@ from functools import cached_property
 from typing import Final
 
 from usim.devices.base import COUNT_KINDS, Capabilities, Device, Timing
+from usim.devices.cache_registers import CacheRegisters
 from usim.devices.chip_bus import ChipBus
+from usim.devices.events import EventQueue
 from usim.devices.exceptions import ExceptionModel
+from usim.devices.execution import Execution
+from usim.devices.fpu_registers import FpuRegisters
 from usim.devices.host_memory import FlashCells, HostMemory
+from usim.devices.nvic import SYSTICK, Nvic
+from usim.devices.nvic_registers import NvicRegisters
 from usim.devices.peripherals import USART_TYPE, build_peripherals
 from usim.devices.peripherals.rcc import ResetAndClockControl
 from usim.devices.peripherals.usart import Usart
-from usim.devices.system_registers import CFSR, DFSR, VTOR, DebugUnit, SystemRegisters
+from usim.devices.system_control import SystemControl
+from usim.devices.system_registers import (
+    CCR,
+    CFSR,
+    CPACR,
+    DFSR,
+    VTOR,
+    DebugUnit,
+    SystemRegisters,
+)
+from usim.devices.systick import SysTick
 from usim.devices.unicorn_engine import REGISTER_IDS, Stop, StopKind, UnicornEngine
 from usim.errors import DeviceError, DeviceTimeoutError
 from usim.formatting import format_address
@@ -76,17 +92,33 @@ class EmbeddedDevice(Device):
         engine = UnicornEngine()
         if self._timing != "count":
             engine.enable_timing()
-        self._system = SystemRegisters(
-            engine.executed_now if self._timing == "count" else engine.cycles_now,
-            lambda on: engine.counter.set_divide_trap(enabled=on),
-        )
+            engine.counts_cycles = True
+        self._build_core(engine)
         self._map_memories(engine)
         self._map_registers(engine)
         self._engine = engine
-        if self._timing == "full":
-            self._system.caches = engine.enable_memory_timing(self.platform)
-        self._exceptions = ExceptionModel(engine, self, self._system)
         self._reset()
+
+    def _build_core(self, engine: UnicornEngine) -> None:
+        """The core's own units, and how they hang together."""
+        self._system = system = SystemRegisters(
+            engine.time_now, lambda on: engine.counter.set_divide_trap(enabled=on)
+        )
+        caches = engine.enable_memory_timing(self.platform) if self._timing == "full" else None
+        self._caches = CacheRegisters(caches)
+        self._nvic = Nvic(self.platform.core.interrupts)
+        self._fpu = FpuRegisters(double_precision=self.platform.core.fpu == "fpv5-d16")
+        self._execution = Execution(engine, system, self._nvic)
+        self._exceptions = ExceptionModel(engine, self, system, self._nvic, self._fpu)
+        self._execution.attach(self._exceptions)
+        self._systick = SysTick(self._execution.events, lambda: self._nvic.pend(SYSTICK))
+        control = SystemControl(
+            self._nvic, lambda: engine.read_register("ipsr"), self._execution.request_reset
+        )
+        for unit in (self._caches, self._fpu, self._systick, control, NvicRegisters(self._nvic)):
+            system.attach(unit)
+        system.on_write[CCR] = self._caches.follow_control
+        system.on_write[CPACR] = lambda _: self._execution.follow_fpu()
 
     def close(self) -> None:
         """Free the machine."""
@@ -136,9 +168,31 @@ class EmbeddedDevice(Device):
         memory = self._core().memory
         return memory.use() if memory is not None else ()
 
+    @property
+    def events(self) -> EventQueue:
+        """What is scheduled, in cycles (or instructions) since open(), sleep included."""
+        self._core()
+        return self._execution.events
+
+    @property
+    def now(self) -> int:
+        """`counted`, and what the core has slept on top."""
+        return self.events.now
+
+    @property
+    def exceptions_entered(self) -> dict[int, int]:
+        """How often each exception was entered since open(), by its number."""
+        return dict(self._exceptions.entered)
+
     def run_slice(self, stop_address: int, instructions: int) -> Stop:
-        """Run until `stop_address`, for `instructions` or so, or to an event, which isn't taken."""
-        return self._core().run(stop_address & ~1, instructions)
+        """Run until `stop_address`, for `instructions` or so, or to what the host has to handle.
+
+        Interrupts are taken and sleep is skipped on the way; faults, SVC and exception returns are
+        for take_exception(). SLEEP: nothing that is scheduled can wake the core. RESET: the program
+        or a watchdog asks for one. HALTED: halt() was called.
+        """
+        self._core()
+        return self._execution.run(stop_address & ~1, instructions)
 
     def set_breakpoints(self, addresses: Collection[int]) -> None:
         """Have `run_slice` stop at these addresses too (REACHED)."""
@@ -161,12 +215,17 @@ class EmbeddedDevice(Device):
         self._core().set_watchpoints(watchpoints)
 
     def halt(self) -> None:
-        """End the running slice, from within a callback."""
-        self._core().halt()
+        """End the running slice with HALTED, from within a callback or an event."""
+        self._core()
+        self._execution.halt()
+
+    def wake(self) -> None:
+        """Have the core leave WFI or WFE."""
+        self._execution.wake()
 
     def take_exception(self, stop: Stop) -> None:
         """Enter the exception that `stop` calls for, or return from it; LockupError if it can't."""
-        self._exceptions.take(stop)
+        self._execution.take(stop)
 
     # The bus as the chip's debug port sees it: memory, peripherals and the system space.
 
@@ -261,8 +320,14 @@ class EmbeddedDevice(Device):
         engine.write_register("pc", 1)
         if engine.timer is not None:
             engine.timer.restart()
+        self._execution.reset()
         self._system.reset()
+        self._caches.reset()
+        self._fpu.reset()
+        self._systick.reset()
         self._chip.bus.reset()
+        self._nvic.reset()
+        self._execution.follow_fpu()
 
     def _read(self, address: int, size_bytes: int) -> bytes:
         self._core()
@@ -288,25 +353,25 @@ class EmbeddedDevice(Device):
             raise DeviceError(f"no register {name!r}; there are {', '.join(REGISTER_IDS)}")
 
     def _run_until(self, address: int, timeout_s: float) -> None:
-        engine = self._core()
+        self._core()
         deadline = time.monotonic() + timeout_s
         while True:
-            stop = engine.run(address, _SLICE_INSTRUCTIONS)
+            stop = self._execution.run(address, _SLICE_INSTRUCTIONS)
             if stop.kind is StopKind.REACHED:
                 return
-            if stop.kind not in {StopKind.SLICE, StopKind.SLEEP}:
+            if stop.kind is StopKind.RESET:
+                raise DeviceError(
+                    f"the program asked for a system reset at {format_address(stop.pc)}", pc=stop.pc
+                )
+            if stop.kind not in {StopKind.SLICE, StopKind.SLEEP, StopKind.HALTED}:
                 _LOG.debug("%s at %s", stop.kind.name, format_address(stop.pc))
-                self._exceptions.take(stop)
-            # Nothing here can wake a sleeping core, so sleep lasts until the deadline as well.
+                self._execution.take(stop)
             if time.monotonic() >= deadline or stop.kind is StopKind.SLEEP:
+                asleep = ", asleep (wfi) with no interrupt to come"
                 raise DeviceTimeoutError(
                     f"{format_address(address)} was not reached within {timeout_s:g} s; "
                     f"last pc {format_address(stop.pc)}"
-                    + (
-                        ", asleep (wfi) with no interrupt to come"
-                        if stop.kind is StopKind.SLEEP
-                        else ""
-                    ),
+                    + (asleep if stop.kind is StopKind.SLEEP else ""),
                     pc=stop.pc,
                     timeout_s=timeout_s,
                 )

@@ -17,7 +17,16 @@ class StopKind(Enum):
     SVC = auto()
     BKPT = auto()
     EXCEPTION_RETURN = auto()
-    SLEEP = auto()  # wfi or wfe
+    SLEEP = auto()  # wfi or wfe, and nothing is scheduled that could end it
+    WAIT_FOR_EVENT = auto()  # wfe
+    EVENT = auto()  # the time asked for has come
+    INTERRUPT = auto()  # an exception that waits may be taken
+    ACCESS_DENIED = auto()  # a load or store that the memory protection unit denies
+    EXECUTE_DENIED = auto()
+    NO_FPU = auto()  # a floating-point instruction while CPACR denies it
+    HALTED = auto()  # the host asked for it
+    USES_FPU = auto()  # a floating-point instruction is next, and was to be stopped at
+    RESET = auto()  # the program or a watchdog asks for a system reset
     DIVIDE_BY_ZERO = auto()
     UNALIGNED = auto()  # an exclusive access; Unicorn lets other unaligned ones pass
     UNDEFINED = auto()
@@ -42,6 +51,8 @@ KINDS: Final = {
     StopReason.BUDGET_SPENT: StopKind.SLICE,
     StopReason.WATCHED: StopKind.WATCHED,
     StopReason.DIVIDED_BY_ZERO: StopKind.DIVIDE_BY_ZERO,
+    StopReason.EVENT_DUE: StopKind.EVENT,
+    StopReason.INTERRUPTED: StopKind.INTERRUPT,
 }
 # The exception numbers that Unicorn reports for an M-profile core.
 INTERRUPTS: Final = {

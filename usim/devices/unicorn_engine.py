@@ -14,12 +14,13 @@ from typing import Final
 from unicorn import Uc, UcError, arm_const, unicorn_const
 from unicorn.unicorn_py3.unicorn import uclib
 
+from usim.devices.block_boundaries import boundaries_in, first_floating_point, instructions_in
 from usim.devices.instruction_hooks import InstructionHooks
 from usim.devices.stops import INTERRUPTS, KINDS, NOT_EXECUTED, Stop, StopKind
 from usim.devices.watchpoints import Watchpoints
 from usim.errors import DeviceError
 from usim.platforms import Platform
-from usim.timing.counter import InstructionCounter, StopReason, Watchpoint
+from usim.timing.counter import Entered, InstructionCounter, StopReason, Watchpoint
 from usim.timing.memory import MemoryModel
 from usim.timing.timer import CycleTimer
 
@@ -51,15 +52,19 @@ REGISTER_IDS: Final[dict[str, int]] = {
 
 
 # YIELD and WFE (A7.7), encodings T1 and T2. Unicorn ends them with an error, pc behind them.
-_HINTS_T1: Final = (b"\x10\xbf", b"\x20\xbf")
-_HINTS_T2: Final = (b"\xaf\xf3\x01\x80", b"\xaf\xf3\x02\x80")
+_HINTS: Final = {
+    b"\x10\xbf": StopKind.SLICE,
+    b"\xaf\xf3\x01\x80": StopKind.SLICE,
+    b"\x20\xbf": StopKind.WAIT_FOR_EVENT,
+    b"\xaf\xf3\x02\x80": StopKind.WAIT_FOR_EVENT,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class _BadAccess:
     kind: StopKind
     address: int
-    pc: int
+    pc: int | None  # None: where Unicorn stops
     registers: dict[str, int]
 
 
@@ -77,6 +82,7 @@ class UnicornEngine:
         self.counter = InstructionCounter(uclib, self._handle, numbers)
         self.timer: CycleTimer | None = None
         self.memory: MemoryModel | None = None
+        self.counts_cycles = False
         self._bad_access: _BadAccess | None = None
         self._interrupt: int | None = None
         self._is_running = self._code_is_stale = False
@@ -180,10 +186,24 @@ class UnicornEngine:
         self.counter.inspect_new_blocks()
         return self.memory
 
-    def cycles_now(self) -> int:
-        """Cycles before the current instruction; exact inside register callbacks too."""
-        assert self.timer is not None
+    def time_now(self) -> int:
+        """Cycles before the current instruction, or instructions where only those are counted.
+
+        Exact inside register callbacks too.
+        """
+        if self.timer is None or not self.counts_cycles:
+            return self.counter.executed_before(self._hooks.here())
         return self.timer.cycles_before(self._hooks.here())
+
+    @property
+    def pc(self) -> int:
+        """The address of the next instruction."""
+        return self.read_register("pc") & ~1
+
+    @property
+    def is_privileged(self) -> bool:
+        """Whether what runs is a handler or a privileged thread."""
+        return self.read_register("ipsr") != 0 or not self.read_register("control") & 1
 
     def jump(self, address: int) -> None:
         """Set pc from outside of the program: what the pipeline held is gone."""
@@ -195,10 +215,6 @@ class UnicornEngine:
         self.counter.rewind_to(pc)
         if self.timer is not None:
             self.timer.rewind_to(pc)
-
-    def executed_now(self) -> int:
-        """Instructions executed before the current one; exact inside register callbacks too."""
-        return self.counter.executed_before(self._hooks.here())
 
     # Running.
 
@@ -219,12 +235,14 @@ class UnicornEngine:
     def run(self, stop_address: int, budget: int) -> Stop:
         """Execute from pc until `stop_address`, `budget` instructions on or so, or an event."""
         self._hooks.watch(stop_address)
-        self._hooks.hook_late_accesses()
+        end = self.counter.executed + budget
         while True:
-            self.counter.arm(stop_address, budget)
+            self._hooks.hook_late_accesses()
+            self.counter.arm(stop_address, max(end - self.counter.executed, 0))
             self._executed_before_run = self.counter.executed
             self._bad_access = self._interrupt = None
             error = self._start()
+            self._hooks.forget_stop()
             if self.timer is not None:
                 self.timer.raise_failure()
             stop = self._explain(error)
@@ -232,8 +250,12 @@ class UnicornEngine:
                 self._drop_translations()
                 if stop is not None and stop.kind is StopKind.SLEEP:
                     continue  # it stopped for this, not to sleep
-            if stop is not None:
+            if stop is not None and not (stop.kind is StopKind.SLICE and self._goes_on(end)):
                 return stop
+
+    def _goes_on(self, end: int) -> bool:
+        """Whether a run that ended like a slice did so for accesses to hook, and is not over."""
+        return self._hooks.hook_late_accesses() and self.counter.executed < end
 
     def _start(self) -> UcError | None:
         self._is_running = True
@@ -257,28 +279,76 @@ class UnicornEngine:
             return self._stop_at_error(error, pc)
         if not self.in_thumb_state:
             return Stop(StopKind.UNDEFINED, pc)  # going on would forget that
-        reason = self.counter.stop_reason
         if self.counter.stopped_inside and self.timer is not None:
             self.timer.rewind_to(pc)
-        if reason is StopReason.INSIDE_IT_BLOCK:
-            raise DeviceError(
-                "the emulator cannot stop inside an IT block, which it runs as a whole, and ran on "
-                f"to {pc:#010x}: stop before the block or behind it"
-            )
-        if reason is StopReason.NEW_BLOCK:
-            self._hooks.inspect_block(*self.counter.block)
-            return None
-        watched = self._watchpoints.take_hit().address if reason is StopReason.WATCHED else 0
-        return Stop(KINDS[reason], pc, watched)
+        return self._stop_of_counter(self.counter.stop_reason, pc)
+
+    def _stop_of_counter(self, reason: StopReason, pc: int) -> Stop | None:
+        """What the native side ended the run for; None to go on."""
+        match reason:
+            case StopReason.INSIDE_IT_BLOCK:
+                raise DeviceError(
+                    "the emulator cannot stop inside an IT block, which it runs as a whole, and "
+                    f"ran on to {pc:#010x}: stop before the block or behind it"
+                )
+            case StopReason.NEW_BLOCK:
+                self._hooks.inspect_block(*self.counter.block)
+                return None
+            case StopReason.EVENT_INSIDE:
+                return self._stop_at_event()
+            case StopReason.USES_FPU:
+                return self._stop_at_fpu()
+            case StopReason.WATCHED:
+                return Stop(StopKind.WATCHED, pc, self._watchpoints.take_hit().address)
+        return Stop(KINDS[reason], pc)
+
+    def _stop_at_event(self) -> Stop | None:
+        """An event falls into the block that was counted: run up to there. None to go on."""
+        address, size_bytes = self.counter.block
+        place = self._place_of_event(address, size_bytes)
+        if place == address:
+            self._rewind_to(address)
+            return Stop(StopKind.EVENT, address)
+        if place is not None:
+            self._hooks.stop_once(place)
+        self.counter.enter_next(Entered.COUNTED)
+        return None
+
+    def _place_of_event(self, address: int, size_bytes: int) -> int | None:
+        """The first boundary that is not before the event; None if that is the block's end."""
+        code = bytes(self._uc.mem_read(address, size_bytes))
+        at = self.counter.event_time
+        if self.timer is None or not self.counts_cycles:
+            behind = self.counter.executed - at
+            places = instructions_in(code, address)
+            first: int | None = places[-behind] if behind <= len(places) else address
+        else:
+            first = self.timer.first_from(at)
+        boundaries = boundaries_in(code, address, self._hooks.left_of_it_block())
+        return next((place for place in boundaries if first is not None and place >= first), None)
+
+    def _stop_at_fpu(self) -> Stop | None:
+        """A block uses the floating-point unit: stop before the first instruction that does."""
+        address, size_bytes = self.counter.block
+        code = bytes(self._uc.mem_read(address, size_bytes))
+        first = first_floating_point(code, address)
+        boundaries = boundaries_in(code, address, self._hooks.left_of_it_block())
+        place = max((place for place in boundaries if place <= first), default=address)
+        if place == address:
+            return Stop(StopKind.USES_FPU, address)
+        self._hooks.stop_once(place)
+        self.counter.enter_next(Entered.CHECKED)
+        return None
 
     def _stop_at_bad_access(self, bad: _BadAccess) -> Stop:
         # After a store that faults, Unicorn finishes the block. The registers go back to where they
         # were; stores behind the faulting one stay done, as they may on a chip with a write buffer.
+        pc = self.pc if bad.pc is None else bad.pc
         for name, value in bad.registers.items():
             self.write_register(name, value)
-        self.write_register("pc", bad.pc | _THUMB)
-        self._rewind_to(bad.pc)
-        return Stop(bad.kind, bad.pc, bad.address)
+        self.write_register("pc", pc | _THUMB)
+        self._rewind_to(pc)
+        return Stop(bad.kind, pc, bad.address)
 
     def _stop_at_interrupt(self, number: int) -> Stop:
         pc = self.read_register("pc")
@@ -289,23 +359,29 @@ class UnicornEngine:
             self._rewind_to(pc)
         return Stop(kind, pc, pc)
 
-    def _has_hinted(self, pc: int) -> bool:
-        """Whether what ran before `pc` was a hint, which does nothing here."""
+    def _hint_before(self, pc: int) -> StopKind | None:
+        """What a hint that ran before `pc` asks for, if it was one."""
         if self.counter.executed_before(pc) == self._executed_before_run:
-            return False  # nothing ran: the instruction at pc itself is what is wrong
+            return None  # nothing ran: the instruction at pc itself is what is wrong
         try:
             before = bytes(self._uc.mem_read(pc - 4, 4))
         except UcError:
-            return False
-        return before in _HINTS_T2 or before[2:] in _HINTS_T1
+            return None
+        return _HINTS.get(before) or _HINTS.get(before[2:])
 
     def _stop_at_error(self, error: UcError, pc: int) -> Stop:
         if error.errno == unicorn_const.UC_ERR_INSN_INVALID:
-            if self._has_hinted(pc):
-                return Stop(StopKind.SLICE, pc)
+            if (hint := self._hint_before(pc)) is not None:
+                return Stop(hint, pc)
             self._rewind_to(pc)
             return Stop(StopKind.UNDEFINED, pc)
         raise DeviceError(f"the emulator failed at pc {pc:#010x}: {error}") from error
+
+    def refuse_access(self, kind: StopKind, address: int) -> None:
+        """Make the access that a register callback serves a fault; what it returns is not used."""
+        registers = {f"r{i}": self.read_register(f"r{i}") for i in range(15)}
+        self._bad_access = _BadAccess(kind, address, None, registers)
+        self._uc.emu_stop()
 
     # What Unicorn calls.
 

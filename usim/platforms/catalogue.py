@@ -11,7 +11,15 @@ from usim.description_files import shown_path
 from usim.errors import PlatformError
 from usim.formatting import format_address, format_bytes
 from usim.platforms.description import Description, merge, read_description
-from usim.platforms.facts import Cache, Chip, Core, Fact, FlashInterface, Platform
+from usim.platforms.facts import (
+    MAX_INTERRUPTS,
+    Cache,
+    Chip,
+    Core,
+    Fact,
+    FlashInterface,
+    Platform,
+)
 from usim.platforms.layout import make_regions, place_sections
 from usim.platforms.schema import CacheSpec, ClockSpec, CoreSpec, PlatformSpec, parse
 from usim.resources import data_folder
@@ -131,6 +139,7 @@ def _core(spec: CoreSpec) -> Core:
         fpu=spec.fpu.unit if spec.fpu else None,
         float_abi=spec.fpu.float_abi if spec.fpu else "soft",
         mpu_regions=spec.mpu.regions,
+        interrupts=spec.nvic.interrupts if spec.nvic else MAX_INTERRUPTS,
         icache=_cache(spec.icache),
         dcache=_cache(spec.dcache),
     )
@@ -152,6 +161,7 @@ def _facts(spec: PlatformSpec) -> tuple[Fact, ...]:
         ("clock", _clock_text(spec.clock), spec.clock),
         ("FPU", f"{core.fpu.unit}, {core.fpu.float_abi} float ABI" if core.fpu else "", core.fpu),
         ("MPU", f"{core.mpu.regions} regions", core.mpu),
+        ("NVIC", f"{core.nvic.interrupts} interrupt lines" if core.nvic else "", core.nvic),
         ("I-cache", _cache_text(core.icache), core.icache),
         ("D-cache", _cache_text(core.dcache), core.dcache),
         (

@@ -14,6 +14,8 @@ from usim.formatting import format_address
 SECTION_NAMES: Final = ("text", "rodata", "data", "bss", "args", "heap", "workspace", "stack")
 # A cache line, and the largest alignment that an object in a section may ask for.
 SECTION_ALIGNMENT: Final = 32
+# Lines that an NVIC can have (DDI 0403E B3.4).
+MAX_INTERRUPTS: Final = 240
 # What the runtime's clock set-ups (device_runtime/clock_<name>.c) end with, in Hz.
 CLOCK_SETUPS: Final = {"stm32f7": 216_000_000}
 
@@ -100,6 +102,7 @@ class Core:
     fpu: Fpu | None
     float_abi: FloatAbi
     mpu_regions: int
+    interrupts: int  # lines into the NVIC
     icache: Cache | None
     dcache: Cache | None
 

@@ -220,8 +220,9 @@ class _Run:
             assert until is not None
             return Ending("until", until)
         if stop.kind is StopKind.SLEEP:
-            forever = stop.pc == self._loops_forever_at
-            return Ending("endless loop" if forever else "asleep", stop.pc)
+            return Ending("asleep", stop.pc)
+        if stop.kind is StopKind.HALTED:
+            return Ending("endless loop", stop.pc)
         if stop.kind is StopKind.BKPT:
             return self._break(stop)
         if stop.kind is not StopKind.SLICE:

@@ -166,6 +166,14 @@ class MemoryModel:
         """ICIALLU."""
         self._library.usim_cache_invalidate(self.pointer, _CACHES["instruction"])
 
+    def invalidate_instruction_line(self, address: int) -> None:
+        """ICIMVAU."""
+        self._library.usim_cache_maintain_line(self.pointer, 0, address, 1)
+
+    def maintain_line(self, address: int, *, invalidate: bool) -> None:
+        """DCIMVAC, DCCMVAC, DCCMVAU or DCCIMVAC with the address that was written to it."""
+        self._library.usim_cache_maintain_line(self.pointer, 1, address, int(invalidate))
+
     def maintain(self, set_way: int, *, invalidate: bool) -> None:
         """DCISW, DCCSW or DCCISW with the value that was written to it (B2.2.7)."""
         cache = self._platform.core.dcache

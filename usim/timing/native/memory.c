@@ -301,6 +301,20 @@ USIM_EXPORT void usim_cache_maintain(memory_t *memory, uint32_t set, uint32_t wa
     }
 }
 
+/* The same of the line that holds an address, if the cache has it. */
+USIM_EXPORT void usim_cache_maintain_line(memory_t *memory, uint32_t which, uint32_t address,
+                                          uint32_t invalidate) {
+    cache_t *cache = cache_by_number(memory, which);
+    const uint32_t line = address >> LINE_SHIFT;
+    const uint32_t first = (line & (cache->sets - 1U)) * cache->ways;
+    for (uint32_t i = first; i < first + cache->ways; i++) {
+        if (cache->tags[i] == line + 1U) {
+            cache->dirty[i] = 0;
+            cache->tags[i] = invalidate != 0U ? 0U : cache->tags[i];
+        }
+    }
+}
+
 USIM_EXPORT uint64_t usim_cache_misses(memory_t *memory, uint32_t which) {
     return cache_by_number(memory, which)->misses;
 }
