@@ -14,6 +14,7 @@ static void systick(struct frame *frame, uint32_t exc_return) {
     ticks++;
     if (ticks == last_tick) {
         SYST_CSR = 0U;
+        ICSR = PENDSTCLR; /* one that came meanwhile */
         SCR = 0U;
     }
 }

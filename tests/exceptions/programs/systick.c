@@ -17,6 +17,7 @@ static void systick(struct frame *frame, uint32_t exc_return) {
     }
     if (ticks == 3U) {
         SYST_CSR = 0U;
+        ICSR = PENDSTCLR; /* one that came meanwhile */
     }
 }
 
