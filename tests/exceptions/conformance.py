@@ -12,6 +12,7 @@ from pathlib import Path
 
 from firmware import link
 
+from usim.devices import Timing
 from usim.platforms import load_platform
 from usim.profile.program import read_program
 from usim.profile.run import Request, record
@@ -26,7 +27,7 @@ NOT_ON_QEMU = frozenset({"faultmask_limits"})
 # The FPU's registers are used by the programs' own assembly only.
 _FLAGS = ("-mfloat-abi=soft", "-Wextra", "-Wconversion", "-Werror")
 _QEMU_TIMEOUT_S = 60
-_INSTRUCTIONS = 20_000_000
+_MOST_CYCLES = 20_000_000
 
 
 @lru_cache(maxsize=1)
@@ -75,10 +76,10 @@ def run_on_qemu(elf: Path) -> list[str]:
     return (done.stdout + done.stderr).splitlines()
 
 
-def run_on_usim(elf: Path, platform: str) -> list[str]:
+def run_on_usim(elf: Path, platform: str, timing: Timing) -> list[str]:
     """The trace of a program on the embedded device."""
     said: list[bytes] = []
-    request = Request(limit=_INSTRUCTIONS, timing="count")
+    request = Request(limit=_MOST_CYCLES, timing=timing)
     ending = record(read_program(elf), load_platform(platform), request, said.append).ending
     trace = b"".join(said).decode()
     assert (ending.reason, ending.value) == ("exit", 0), f"{ending}\n{trace}"
