@@ -23,7 +23,7 @@ class StopKind(Enum):
     INTERRUPT = auto()  # an exception that waits may be taken
     ACCESS_DENIED = auto()  # a load or store that the memory protection unit denies
     EXECUTE_DENIED = auto()
-    NO_FPU = auto()  # a floating-point instruction while CPACR denies it
+    NO_COPROCESSOR = auto()  # an instruction of a coprocessor that is not there or off (CPACR)
     HALTED = auto()  # the host asked for it
     USES_FPU = auto()  # a floating-point instruction is next, and was to be stopped at
     RESET = auto()  # the program or a watchdog asks for a system reset
@@ -53,6 +53,7 @@ KINDS: Final = {
     StopReason.DIVIDED_BY_ZERO: StopKind.DIVIDE_BY_ZERO,
     StopReason.EVENT_DUE: StopKind.EVENT,
     StopReason.INTERRUPTED: StopKind.INTERRUPT,
+    StopReason.EXECUTE_DENIED: StopKind.EXECUTE_DENIED,
 }
 # The exception numbers that Unicorn reports for an M-profile core.
 INTERRUPTS: Final = {
@@ -61,5 +62,8 @@ INTERRUPTS: Final = {
     4: StopKind.UNALIGNED,
     7: StopKind.BKPT,
     8: StopKind.EXCEPTION_RETURN,
+    17: StopKind.NO_COPROCESSOR,
 }
-NOT_EXECUTED: Final = frozenset({StopKind.FETCH, StopKind.UNALIGNED, StopKind.BKPT})
+NOT_EXECUTED: Final = frozenset(
+    {StopKind.FETCH, StopKind.UNALIGNED, StopKind.BKPT, StopKind.NO_COPROCESSOR}
+)
