@@ -25,6 +25,7 @@ _EXTENDED_BYTES: Final = 104
 _FP_OFFSET: Final = 32
 _XPSR_FLAGS: Final = 0xF80F_0000
 _XPSR_PADDED: Final = 1 << 9
+_XPSR_THUMB: Final = 1 << 24
 _STKALIGN: Final = 1 << 9
 _BASIC_FRAME: Final = ("r0", "r1", "r2", "r3", "r12", "lr", "pc", "xpsr")
 _FP_REGISTERS: Final = (*(f"s{i}" for i in range(16)), "fpscr")
@@ -34,6 +35,8 @@ class Memory(Protocol):
     """How frames and vectors are accessed; AccessError where there is no memory."""
 
     def load(self, address: int, size_bytes: int) -> bytes: ...
+
+    def load_vector(self, address: int) -> bytes: ...
 
     def store(self, address: int, data: bytes) -> None: ...
 
@@ -50,6 +53,11 @@ class Frame:
     def exception(self) -> int:
         """The number of the exception that was interrupted, 0 for a thread."""
         return self.values[7] & XPSR_EXCEPTION
+
+    @property
+    def in_thumb_state(self) -> bool:
+        """EPSR.T."""
+        return bool(self.values[7] & _XPSR_THUMB)
 
 
 class Frames:
@@ -71,10 +79,10 @@ class Frames:
         """Whether what runs has floating-point state to keep."""
         return bool(control & CONTROL_FPCA) and self._fpu.stacks
 
-    def push(self, *, with_fp: bool, ready: int) -> None:
+    def push(self, *, with_fp: bool, ready: int, thumb: bool = True) -> None:
         """Push what runs. AccessError if the stack is no memory: its pointer has moved then, too.
 
-        `ready` has FPCCR's bits for the faults that could be taken now.
+        `ready` has FPCCR's bits for the faults that could be taken now, `thumb` is EPSR.T.
         """
         engine = self._engine
         sp = engine.read_register("sp")
@@ -85,6 +93,7 @@ class Frames:
         values = [engine.read_register(name) for name in _BASIC_FRAME]
         values[6] &= ~1
         values[7] |= _XPSR_PADDED if padding else 0
+        values[7] &= ~0 if thumb else ~_XPSR_THUMB
         if with_fp and not self._fpu.stacks_lazily:
             values += [*self._fp_values(), 0]
         elif with_fp:
@@ -108,8 +117,17 @@ class Frames:
         """Store the floating-point registers where room was left. AccessError without memory."""
         self._fpu.control &= ~LSPACT
         data = struct.pack("<17I", *self._fp_values())
-        self._engine.write_register("fpscr", self._fpu.default_status)
         self._memory.store(self._fpu.address, data)
+
+    def begin_fp_context(self) -> None:
+        """What runs has used no floating point so far: FPDSCR is its FPSCR (B1.5.7).
+
+        Unicorn begins contexts by itself, with 0.
+        """
+        control = self._engine.read_register("control")
+        if self._fpu.default_status and self._fpu.stacks and not control & CONTROL_FPCA:
+            self._engine.write_register("fpscr", self._fpu.default_status)
+            self._engine.write_register("control", control | CONTROL_FPCA)
 
     def read(self, exc_return: int) -> Frame:
         """The frame that a return is to restore. AccessError if the stack is no memory."""
@@ -127,11 +145,12 @@ class Frames:
         engine = self._engine
         process_stack, with_fp = bool(exc_return & 4), not exc_return & 0x10
         active = frame.exception
-        engine.write_register("ipsr", active)
+        # All while the handler's mode lasts: Unicorn refuses an unprivileged thread.
         engine.write_register("psp" if process_stack else "msp", frame.stack_pointer)
         control = engine.read_register("control") & ~(CONTROL_SPSEL | CONTROL_FPCA)
         control |= CONTROL_SPSEL if process_stack else 0
         engine.write_register("control", control | (CONTROL_FPCA if with_fp else 0))
+        engine.write_register("ipsr", active)
         for name, value in zip(_BASIC_FRAME[:6], frame.values, strict=False):
             engine.write_register(name, value)
         if with_fp:
