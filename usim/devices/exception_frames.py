@@ -25,6 +25,7 @@ _EXTENDED_BYTES: Final = 104
 _FP_OFFSET: Final = 32
 _XPSR_FLAGS: Final = 0xF80F_0000
 _XPSR_PADDED: Final = 1 << 9
+_XPSR_THUMB: Final = 1 << 24
 _STKALIGN: Final = 1 << 9
 _BASIC_FRAME: Final = ("r0", "r1", "r2", "r3", "r12", "lr", "pc", "xpsr")
 _FP_REGISTERS: Final = (*(f"s{i}" for i in range(16)), "fpscr")
@@ -139,4 +140,4 @@ class Frames:
             for name, value in zip(_FP_REGISTERS, frame.fp_values, strict=False):
                 engine.write_register(name, value)
         engine.write_register("xpsr", frame.values[7] & (_XPSR_FLAGS | XPSR_IT) | active)
-        engine.jump(frame.values[6])
+        engine.jump(frame.values[6], thumb=bool(frame.values[7] & _XPSR_THUMB))

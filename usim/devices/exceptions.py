@@ -218,6 +218,9 @@ class ExceptionModel:
 
     def _start_handler(self, number: int, exc_return: int, stop: Stop) -> None:
         engine = self._engine
+        handler = self._vector(number)
+        if handler is None:
+            number, handler = self._without_vector(number, stop)
         engine.clear_it_state()
         engine.write_register("ipsr", number)
         control = engine.read_register("control")
@@ -226,34 +229,43 @@ class ExceptionModel:
         self._nvic.activate(number)
         self.entered[number] = self.entered.get(number, 0) + 1
         engine.counter.set_event_register()
-        handler = self._vector(number)
         if handler & 1:
             engine.jump(handler)
             return
-        without = f"exception {number} has no handler (VTOR {format_address(self._vtor)})"
         if number == HARD_FAULT:
-            raise self._lockup(stop, without)
+            raise self._lockup(stop, self._has_no_handler(number))
         try:
             self._start_without_handler(handler, stop)
         except LockupError as exc:
-            raise self._lockup(stop, without) from exc
+            raise self._lockup(stop, self._has_no_handler(number)) from exc
 
     def _start_without_handler(self, vector: int, stop: Stop) -> None:
         """The first instruction would not be in Thumb state (B1.5.6): the next fault at once."""
         self._system.set_bits(CFSR, INVSTATE)
-        self._engine.jump(vector)
+        self._engine.jump(vector, thumb=False)
         self._enter(self._escalated(USAGE_FAULT, stop), stop)
+
+    def _without_vector(self, number: int, stop: Stop) -> tuple[int, int]:
+        """The vector table can't be read: HardFault comes first, the exception waits (B1.5.14)."""
+        vector = self._vector(HARD_FAULT)
+        if vector is None or self._nvic.priority(number) <= self._nvic.priority(HARD_FAULT):
+            raise self._lockup(stop, self._has_no_handler(number))
+        self._system.set_bits(HFSR, HFSR_VECTTBL)
+        self._nvic.pend(number)
+        return HARD_FAULT, vector
+
+    def _has_no_handler(self, number: int) -> str:
+        return f"exception {number} has no handler (VTOR {format_address(self._vtor)})"
 
     @property
     def _vtor(self) -> int:
         return self._system.value(VTOR)
 
-    def _vector(self, number: int) -> int:
+    def _vector(self, number: int) -> int | None:
         try:
             return int.from_bytes(self._memory.load(self._vtor + 4 * number, 4), "little")
         except AccessError:
-            self._system.set_bits(HFSR, HFSR_VECTTBL)
-            return 0
+            return None
 
     # Return.
 

@@ -23,6 +23,7 @@ class StopKind(Enum):
     INTERRUPT = auto()  # an exception that waits may be taken
     ACCESS_DENIED = auto()  # a load or store that the memory protection unit denies
     EXECUTE_DENIED = auto()
+    NO_COPROCESSOR = auto()  # an instruction of a coprocessor that the core lacks
     NO_FPU = auto()  # a floating-point instruction while CPACR denies it
     HALTED = auto()  # the host asked for it
     USES_FPU = auto()  # a floating-point instruction is next, and was to be stopped at
@@ -61,5 +62,9 @@ INTERRUPTS: Final = {
     4: StopKind.UNALIGNED,
     7: StopKind.BKPT,
     8: StopKind.EXCEPTION_RETURN,
+    17: StopKind.NO_COPROCESSOR,
+    22: StopKind.UNALIGNED,
 }
-NOT_EXECUTED: Final = frozenset({StopKind.FETCH, StopKind.UNALIGNED, StopKind.BKPT})
+NOT_EXECUTED: Final = frozenset(
+    {StopKind.FETCH, StopKind.UNALIGNED, StopKind.BKPT, StopKind.NO_COPROCESSOR}
+)
