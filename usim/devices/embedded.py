@@ -38,7 +38,7 @@ from usim.devices.system_registers import (
 )
 from usim.devices.systick import SysTick
 from usim.devices.unicorn_engine import REGISTER_IDS, Stop, StopKind, UnicornEngine
-from usim.errors import DeviceError, DeviceTimeoutError
+from usim.errors import DeviceError, DeviceTimeoutError, ProtectionError
 from usim.formatting import format_address
 from usim.platforms import Platform
 from usim.repl import PlatformFile, read_repl
@@ -115,7 +115,9 @@ class EmbeddedDevice(Device):
         control = SystemControl(
             self._nvic, lambda: engine.read_register("ipsr"), self._execution.request_reset
         )
-        for unit in (self._caches, self._fpu, self._systick, control, NvicRegisters(self._nvic)):
+        self._mpu = engine.add_mpu(self.platform.core.mpu_regions)
+        nvic_registers = NvicRegisters(self._nvic)
+        for unit in (self._caches, self._fpu, self._systick, self._mpu, control, nvic_registers):
             system.attach(unit)
         system.on_write[CCR] = self._caches.follow_control
         system.on_write[CPACR] = lambda _: self._execution.follow_fpu()
@@ -128,9 +130,14 @@ class EmbeddedDevice(Device):
 
     # For profiles: one slice at a time, with what happened in it.
 
-    def boot(self, vector_table: int) -> None:
-        """Reset with VTOR, stack pointer and pc from this vector table (B1.5.5)."""
+    def boot(self, vector_table: int, *, fpu_on: bool = False) -> None:
+        """Reset with VTOR, stack pointer and pc from this vector table (B1.5.5).
+
+        The floating-point unit is off until the program switches it on in CPACR, or `fpu_on`.
+        """
         self.reset()
+        self._exceptions.heeds_cpacr = not fpu_on
+        self._execution.follow_fpu()
         self._system.set_value(VTOR, vector_table)
         words = self.load(vector_table, 8)
         self.write_register("msp", int.from_bytes(words[:4], "little") & ~3)
@@ -271,12 +278,22 @@ class EmbeddedDevice(Device):
     def load(self, address: int, size_bytes: int) -> bytes:
         """The core's own read, for the exception model."""
         self._check(address, size_bytes, "read")
+        self._refuse_denied(address, size_bytes, is_write=False)
         return self._read(address, size_bytes)
 
     def store(self, address: int, data: bytes) -> None:
         """The core's own write, for the exception model."""
         self._check(address, len(data), "write")
+        self._refuse_denied(address, len(data), is_write=True)
         self._write(address, data)
+
+    def _refuse_denied(self, address: int, size_bytes: int, *, is_write: bool) -> None:
+        if self._mpu.denies(address, size_bytes, is_write=is_write):
+            raise ProtectionError(
+                f"the MPU denies access to {format_address(address)}",
+                address=address,
+                size_bytes=size_bytes,
+            )
 
     @cached_property
     def _machine(self) -> PlatformFile:
@@ -324,6 +341,8 @@ class EmbeddedDevice(Device):
         self._system.reset()
         self._caches.reset()
         self._fpu.reset()
+        self._mpu.reset()
+        self._exceptions.heeds_cpacr = False
         self._systick.reset()
         self._chip.bus.reset()
         self._nvic.reset()

@@ -61,6 +61,8 @@ class InstructionHooks:
         self._unhooked_accesses: list[int] = []
         self._hooked: set[tuple[int, str]] = set()
         self._passing: Hook | None = None
+        # Told once a block is met that writes CONTROL.
+        self.on_control_write: Callable[[], None] = lambda: None
         self.add(unicorn_const.UC_HOOK_BLOCK, "usim_on_block", EVERYWHERE)
 
     def map_registers(
@@ -152,6 +154,8 @@ class InstructionHooks:
                 self._hook_register_access(place)
                 for place in self._register_accesses(code, address)
             ]
+        if InspectReason.CONTROL in self._counter.inspect_reasons:
+            self.on_control_write()
         if InspectReason.SEND_EVENT in self._counter.inspect_reasons:
             hooked += [
                 self._hook_once(place, "usim_on_send_event", self._counter.pointer)

@@ -23,8 +23,7 @@ class StopKind(Enum):
     INTERRUPT = auto()  # an exception that waits may be taken
     ACCESS_DENIED = auto()  # a load or store that the memory protection unit denies
     EXECUTE_DENIED = auto()
-    NO_COPROCESSOR = auto()  # an instruction of a coprocessor that the core lacks
-    NO_FPU = auto()  # a floating-point instruction while CPACR denies it
+    NO_COPROCESSOR = auto()  # an instruction of a coprocessor that is not there or off (CPACR)
     HALTED = auto()  # the host asked for it
     USES_FPU = auto()  # a floating-point instruction is next, and was to be stopped at
     RESET = auto()  # the program or a watchdog asks for a system reset
@@ -54,6 +53,7 @@ KINDS: Final = {
     StopReason.DIVIDED_BY_ZERO: StopKind.DIVIDE_BY_ZERO,
     StopReason.EVENT_DUE: StopKind.EVENT,
     StopReason.INTERRUPTED: StopKind.INTERRUPT,
+    StopReason.EXECUTE_DENIED: StopKind.EXECUTE_DENIED,
 }
 # The exception numbers that Unicorn reports for an M-profile core.
 INTERRUPTS: Final = {
@@ -63,7 +63,6 @@ INTERRUPTS: Final = {
     7: StopKind.BKPT,
     8: StopKind.EXCEPTION_RETURN,
     17: StopKind.NO_COPROCESSOR,
-    22: StopKind.UNALIGNED,
 }
 NOT_EXECUTED: Final = frozenset(
     {StopKind.FETCH, StopKind.UNALIGNED, StopKind.BKPT, StopKind.NO_COPROCESSOR}

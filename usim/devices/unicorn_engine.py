@@ -15,7 +15,8 @@ from unicorn import Uc, UcError, arm_const, unicorn_const
 from unicorn.unicorn_py3.unicorn import uclib
 
 from usim.devices.block_boundaries import boundaries_in, first_floating_point, instructions_in
-from usim.devices.instruction_hooks import InstructionHooks
+from usim.devices.instruction_hooks import EVERYWHERE, Hook, InstructionHooks
+from usim.devices.mpu import Mpu
 from usim.devices.stops import INTERRUPTS, KINDS, NOT_EXECUTED, Stop, StopKind
 from usim.devices.watchpoints import Watchpoints
 from usim.errors import DeviceError
@@ -85,10 +86,12 @@ class UnicornEngine:
         self.counts_cycles = False
         self._bad_access: _BadAccess | None = None
         self._interrupt: int | None = None
-        self._is_running = self._code_is_stale = False
+        self._is_running = self._code_is_stale = self._hooks_have_changed = False
         # Stores to memory mapped as read-only: (address, data), and whether one was taken.
         self.store_to_read_only: Callable[[int, bytes], bool] = lambda _address, _data: False
         self._hooks = InstructionHooks(self._uc, self.counter)
+        self.mpu: Mpu | None = None
+        self._protecting: Hook | None = None
         self._watchpoints = Watchpoints(self._hooks, self.counter)
         self._uc.hook_add(unicorn_const.UC_HOOK_MEM_INVALID, self._on_bad_access)
         self._uc.hook_add(unicorn_const.UC_HOOK_INTR, self._on_interrupt)
@@ -131,6 +134,11 @@ class UnicornEngine:
             self._uc.emu_stop()
         else:
             self._drop_translations()
+
+    def code_is_to_be_translated_anew(self) -> None:
+        """From within a callback: end the run behind this instruction, then drop translations."""
+        self._hooks_have_changed = True
+        self.counter.end_soon()
 
     def _drop_translations(self) -> None:
         self._code_is_stale = False
@@ -185,6 +193,31 @@ class UnicornEngine:
         self._hooks.memory = self.memory
         self.counter.inspect_new_blocks()
         return self.memory
+
+    def add_mpu(self, regions: int) -> Mpu:
+        """Have accesses and execution denied as the unit's registers say."""
+        self.mpu = Mpu(self.counter, regions)
+        self.mpu.on_change = self._follow_mpu
+        self._hooks.on_control_write = self.mpu.expect_unprivileged
+        return self.mpu
+
+    def _follow_mpu(self) -> None:
+        """Look at every access as long as one may be denied."""
+        assert self.mpu is not None
+        if self.mpu.may_deny_data == (self._protecting is not None):
+            return
+        if self._protecting is None:
+            kinds = unicorn_const.UC_HOOK_MEM_READ | unicorn_const.UC_HOOK_MEM_WRITE
+            self._protecting = self._hooks.add(
+                kinds, "usim_on_access_protected", EVERYWHERE, self.mpu.pointer
+            )
+        else:
+            self._hooks.remove(self._protecting)
+            self._protecting = None
+        if self._is_running:
+            self.code_is_to_be_translated_anew()
+        else:
+            self._uc.ctl_flush_tb()
 
     def time_now(self) -> int:
         """Cycles before the current instruction, or instructions where only those are counted.
@@ -261,8 +294,11 @@ class UnicornEngine:
                 return stop
 
     def _goes_on(self, end: int) -> bool:
-        """Whether a run that ended like a slice did so for accesses to hook, and is not over."""
-        return self._hooks.hook_late_accesses() and self.counter.executed < end
+        """Whether a run that ended like a slice did so for hooks to be set, and is not over."""
+        changed, self._hooks_have_changed = self._hooks_have_changed, False
+        if changed:
+            self._uc.ctl_flush_tb()
+        return (self._hooks.hook_late_accesses() or changed) and self.counter.executed < end
 
     def _start(self) -> UcError | None:
         self._is_running = True
@@ -305,6 +341,8 @@ class UnicornEngine:
                 return self._stop_at_event()
             case StopReason.USES_FPU:
                 return self._stop_at_fpu()
+            case StopReason.ACCESS_DENIED:
+                return self._stop_at_denied_access(pc)
             case StopReason.WATCHED:
                 return Stop(StopKind.WATCHED, pc, self._watchpoints.take_hit().address)
         return Stop(KINDS[reason], pc)
@@ -356,6 +394,15 @@ class UnicornEngine:
         self.write_register("pc", pc | _THUMB)
         self._rewind_to(pc)
         return Stop(bad.kind, pc, bad.address)
+
+    def _stop_at_denied_access(self, pc: int) -> Stop:
+        """Unicorn has stopped at the access; a store was done and is undone."""
+        assert self.mpu is not None
+        address, old_bytes = self.mpu.denied
+        if old_bytes:
+            self._uc.mem_write(address, old_bytes)
+        self._rewind_to(pc)
+        return Stop(StopKind.ACCESS_DENIED, pc, address)
 
     def _stop_at_interrupt(self, number: int) -> Stop:
         pc = self.read_register("pc")

@@ -107,6 +107,7 @@ class _Run:
         self._timer.keeps_replaced_code = True
         clock_hz = device.platform.clock_hz
         self._semihosting = Semihosting(device, write, lambda: self._counted / clock_hz)
+        self._booted_from = 0
         self._loops_forever_at: int | None = None
         self._fault: tuple[Stop, int] | None = None
         self._bytes_at_fault = ""
@@ -167,6 +168,7 @@ class _Run:
         if entry is None:
             table = placement.find_vector_table(program, platform)
             placement.write_program(device, program, started_up=False)
+            self._booted_from = table
             device.boot(table)
             return table, _NOWHERE
         function = program.find_address(entry)
@@ -193,7 +195,7 @@ class _Run:
         except ProgramError:
             self._device.write_register("sp", placement.default_stack_top(platform))
             return None
-        self._device.boot(table)
+        self._device.boot(table, fpu_on=True)
         return table
 
     # The run.
@@ -225,6 +227,9 @@ class _Run:
             return Ending("endless loop", stop.pc)
         if stop.kind is StopKind.BKPT:
             return self._break(stop)
+        if stop.kind is StopKind.RESET:
+            self._device.boot(self._booted_from)
+            return None
         if stop.kind is not StopKind.SLICE:
             self._take(stop)
         return None

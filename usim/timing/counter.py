@@ -13,7 +13,12 @@ from typing import Final
 from usim.toolchain import build_host_library
 
 _FOLDER: Final = Path(__file__).parent / "native"
-_SOURCES: Final = (_FOLDER / "counter.c", _FOLDER / "timer.c", _FOLDER / "memory.c")
+_SOURCES: Final = (
+    _FOLDER / "counter.c",
+    _FOLDER / "timer.c",
+    _FOLDER / "memory.c",
+    _FOLDER / "protection.c",
+)
 
 
 # As many as counter.h has room for.
@@ -35,6 +40,8 @@ class StopReason(IntEnum):
     EVENT_INSIDE = 8
     INTERRUPTED = 9
     USES_FPU = 10
+    ACCESS_DENIED = 11
+    EXECUTE_DENIED = 12
 
 
 class Entered(IntEnum):
@@ -59,6 +66,7 @@ class InspectReason(IntFlag):
     ACCESSES = 4
     POINTERS = 8  # a core register holds one
     SEND_EVENT = 16
+    CONTROL = 32  # its code writes CONTROL
 
 
 class Watched(IntFlag):
@@ -120,6 +128,7 @@ class _Counter(ctypes.Structure):
         ("entered", ctypes.c_uint32),
         ("traps_fpu", ctypes.c_uint32),
         ("event_register", ctypes.c_uint32),
+        ("protection", ctypes.c_void_p),
     )
 
 
@@ -153,6 +162,9 @@ def _library() -> ctypes.CDLL:
         ("usim_memory_forget", 0),
     ):
         getattr(library, name).argtypes = [ctypes.c_void_p, *[integer] * count]
+    library.usim_protection_size.restype = ctypes.c_uint64
+    library.usim_protection_denies.argtypes = [ctypes.c_void_p, *[integer] * 3]
+    library.usim_protection_denies.restype = integer
     library.usim_memory_set_point.argtypes = [
         ctypes.c_void_p,
         integer,
@@ -208,6 +220,10 @@ class InstructionCounter:
     def attach_timer(self, pointer: int | None) -> None:
         """Have each counted block priced by a native timer as well, or no more."""
         self._state.timer = pointer
+
+    def attach_protection(self, pointer: int) -> None:
+        """Have a native protection unit asked before blocks run."""
+        self._state.protection = pointer
 
     @property
     def pointer(self) -> int:

@@ -7,7 +7,7 @@
  * cost is a table look-up. Built for the host; calls Unicorn through function pointers, so it links
  * to nothing.
  */
-#include "counter.h"
+#include "protection.h"
 
 #define UC_MEM_WRITE 17   /* unicorn.h's uc_mem_type */
 #define UC_ARM_REG_CPSR 3 /* arm.h's uc_arm_reg */
@@ -33,6 +33,11 @@ static uint32_t is_division(uint16_t first, uint16_t second) {
 /* SEV, both encodings (A7.7.129). */
 static uint32_t is_send_event(uint16_t first, uint16_t second) {
     return first == 0xBF40U || (first == 0xF3AFU && second == 0x8004U);
+}
+
+/* MSR CONTROL, Rn (B5.2.3). */
+static uint32_t is_control_write(uint16_t first, uint16_t second) {
+    return (first & 0xFFF0U) == 0xF380U && second == 0x8814U;
 }
 
 /* Coprocessors 10 and 11: encodings 1110 11.. and 1111 11.. (A5.3.18, A6.4 to A6.7). */
@@ -116,6 +121,9 @@ static uint32_t needs_inspection(counter_t *counter, uint32_t address, uint32_t 
         }
         if (is_send_event(first, second) != 0U) {
             reasons |= INSPECT_SEND_EVENT;
+        }
+        if (is_control_write(first, second) != 0U) {
+            reasons |= INSPECT_CONTROL;
         }
         if (makes_register_pointer(first, second) != 0U ||
             is_register(literal(counter, address + i, first, second)) != 0U) {
@@ -238,6 +246,9 @@ static uint32_t reason_to_wait(const counter_t *counter, uint32_t start) {
     }
     if (is_stop_address(counter, start) != 0U) {
         return ADDRESS_REACHED;
+    }
+    if (counter->protection != NULL && usim_may_execute(counter->protection, start) == 0U) {
+        return EXECUTE_DENIED;
     }
     return counter->instructions >= counter->budget ? BUDGET_SPENT : RUNNING;
 }
@@ -391,7 +402,7 @@ USIM_EXPORT void usim_on_send_event(void *engine, uint64_t address, uint32_t siz
  * included, which its translated code neither uses nor clears. Left set, it would make the next
  * block that is entered conditional.
  */
-static void clear_it_state(const counter_t *counter) {
+void usim_clear_it_state(const counter_t *counter) {
     uint32_t status = 0;
     counter->reg_read(counter->engine, UC_ARM_REG_CPSR, &status);
     if ((status & ITSTATE) != 0U) {
@@ -409,7 +420,7 @@ USIM_EXPORT void usim_on_access_watching(void *engine, int type, uint64_t addres
     const uint32_t last = first + (uint32_t)size - 1U;
     (void)engine;
     (void)value;
-    clear_it_state(counter);
+    usim_clear_it_state(counter);
     for (uint32_t i = 0; i < counter->watch_count && counter->watched == 0U; i++) {
         const watch_t *watch = &counter->watches[i];
         if ((watch->accesses & access) != 0U && first <= watch->last && watch->first <= last) {

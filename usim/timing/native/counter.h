@@ -33,6 +33,8 @@ enum stop_reason {
     EVENT_DUE = 7,       /* `event_at` is reached: before the first instruction from then on */
     EVENT_INSIDE = 8,    /* it will be inside the block, which is counted and has not run */
     INTERRUPTED = 9,     /* an exception that waits may be taken */
+    ACCESS_DENIED = 11,  /* a load or store, by the memory protection unit */
+    EXECUTE_DENIED = 12, /* the block's start */
     USES_FPU = 10        /* the block, which is not counted, has a floating-point instruction */
 };
 
@@ -55,10 +57,12 @@ enum inspect_reason {
     INSPECT_REGISTERS = 2, /* its code makes a pointer to system registers */
     INSPECT_ACCESSES = 4,
     INSPECT_POINTERS = 8, /* a core register holds one, to be used here or not */
-    INSPECT_SEND_EVENT = 16
+    INSPECT_SEND_EVENT = 16,
+    INSPECT_CONTROL = 32 /* MSR CONTROL: code may be unprivileged from then on */
 };
 
 typedef struct timer timer_t;
+typedef struct protection protection_t;
 
 typedef struct {
     uint64_t key; /* address << 16 | size, plus 1 so that 0 means empty */
@@ -100,9 +104,13 @@ typedef struct {
     uint32_t entered;         /* enum entered */
     uint32_t traps_fpu;       /* stop before blocks that use the floating-point unit */
     uint32_t event_register;  /* of WFE; set by SEV */
+    protection_t *protection; /* NULL: everything is allowed */
     uint8_t code_pages[CODE_PAGES / 8U]; /* bit set: code has run there since usim_counter_forget */
     slot_t slots[SLOTS];
 } counter_t;
+
+/* Leave no ITSTATE behind from within a hook on memory. */
+void usim_clear_it_state(const counter_t *counter);
 
 /* The sum of cycles, of the current block all. */
 uint64_t usim_cycles(const timer_t *timer);
