@@ -59,6 +59,8 @@ _EXC_RETURNS: Final = frozenset({0xE1, 0xE9, 0xED, 0xF1, 0xF9, 0xFD})
 _NONBASETHRDENA: Final = 1 << 0
 _FULL_ACCESS, _PRIVILEGED_ACCESS = 3, 1
 _SLEEPONEXIT: Final = 1 << 1
+# Of Armv8-M, and reserved in Armv7-M: without it Unicorn takes the state for none, and clears it.
+_CONTROL_SFPA: Final = 1 << 3
 
 
 class ExceptionModel:
@@ -137,9 +139,24 @@ class ExceptionModel:
     def fpu_needs_care(self) -> bool:
         """Whether floating-point instructions must be looked at before they run."""
         closed = self.heeds_cpacr and self._system.value(CPACR) >> 20 & 3 != _FULL_ACCESS
-        return closed or self._fpu.is_waiting
+        return closed or self._fpu.is_waiting or self._begins_fp_state
 
-    def preserve_fp_state(self, stop: Stop) -> bool:
+    @property
+    def _begins_fp_state(self) -> bool:
+        """Whether the next floating-point instruction is the first one since CONTROL.FPCA was 0."""
+        return self._fpu.stacks and not self._engine.read_register("control") & CONTROL_FPCA
+
+    def prepare_fp_state(self, stop: Stop) -> bool:
+        """Before a floating-point instruction (ExecuteFPCheck(), B1.5.7); False if that faults."""
+        if self._fpu.is_waiting and not self._preserve_fp_state(stop):
+            return False
+        if self._begins_fp_state:
+            control = self._engine.read_register("control")
+            self._engine.write_register("control", control | CONTROL_FPCA | _CONTROL_SFPA)
+            self._engine.write_register("fpscr", self._fpu.default_status)
+        return True
+
+    def _preserve_fp_state(self, stop: Stop) -> bool:
         """Lazy stacking, before a handler's first use of the unit; False if it faults."""
         try:
             self._frames.preserve()
