@@ -54,11 +54,6 @@ class Frame:
         """The number of the exception that was interrupted, 0 for a thread."""
         return self.values[7] & XPSR_EXCEPTION
 
-    @property
-    def in_thumb_state(self) -> bool:
-        """EPSR.T."""
-        return bool(self.values[7] & _XPSR_THUMB)
-
 
 class Frames:
     """Pushes and pops frames of one core."""
@@ -79,10 +74,10 @@ class Frames:
         """Whether what runs has floating-point state to keep."""
         return bool(control & CONTROL_FPCA) and self._fpu.stacks
 
-    def push(self, *, with_fp: bool, ready: int, thumb: bool = True) -> None:
+    def push(self, *, with_fp: bool, ready: int) -> None:
         """Push what runs. AccessError if the stack is no memory: its pointer has moved then, too.
 
-        `ready` has FPCCR's bits for the faults that could be taken now, `thumb` is EPSR.T.
+        `ready` has FPCCR's bits for the faults that could be taken now.
         """
         engine = self._engine
         sp = engine.read_register("sp")
@@ -93,7 +88,6 @@ class Frames:
         values = [engine.read_register(name) for name in _BASIC_FRAME]
         values[6] &= ~1
         values[7] |= _XPSR_PADDED if padding else 0
-        values[7] &= ~0 if thumb else ~_XPSR_THUMB
         if with_fp and not self._fpu.stacks_lazily:
             values += [*self._fp_values(), 0]
         elif with_fp:
@@ -118,16 +112,6 @@ class Frames:
         self._fpu.control &= ~LSPACT
         data = struct.pack("<17I", *self._fp_values())
         self._memory.store(self._fpu.address, data)
-
-    def begin_fp_context(self) -> None:
-        """What runs has used no floating point so far: FPDSCR is its FPSCR (B1.5.7).
-
-        Unicorn begins contexts by itself, with 0.
-        """
-        control = self._engine.read_register("control")
-        if self._fpu.default_status and self._fpu.stacks and not control & CONTROL_FPCA:
-            self._engine.write_register("fpscr", self._fpu.default_status)
-            self._engine.write_register("control", control | CONTROL_FPCA)
 
     def read(self, exc_return: int) -> Frame:
         """The frame that a return is to restore. AccessError if the stack is no memory."""
@@ -158,4 +142,4 @@ class Frames:
             for name, value in zip(_FP_REGISTERS, frame.fp_values, strict=False):
                 engine.write_register(name, value)
         engine.write_register("xpsr", frame.values[7] & (_XPSR_FLAGS | XPSR_IT) | active)
-        engine.jump(frame.values[6])
+        engine.jump(frame.values[6], thumb=bool(frame.values[7] & _XPSR_THUMB))

@@ -59,6 +59,8 @@ _EXC_RETURNS: Final = frozenset({0xE1, 0xE9, 0xED, 0xF1, 0xF9, 0xFD})
 _NONBASETHRDENA: Final = 1 << 0
 _FULL_ACCESS, _PRIVILEGED_ACCESS = 3, 1
 _SLEEPONEXIT: Final = 1 << 1
+# Of Armv8-M, and reserved in Armv7-M: without it Unicorn takes the state for none, and clears it.
+_CONTROL_SFPA: Final = 1 << 3
 
 
 class ExceptionModel:
@@ -137,21 +139,34 @@ class ExceptionModel:
     def fpu_needs_care(self) -> bool:
         """Whether floating-point instructions must be looked at before they run."""
         closed = self.heeds_cpacr and self._system.value(CPACR) >> 20 & 3 != _FULL_ACCESS
-        return closed or self._fpu.is_waiting or self._fpu.default_status != 0
+        return closed or self._fpu.is_waiting or self._begins_fp_state
 
-    def prepare_fpu(self, stop: Stop) -> bool:
-        """Before a use of the unit: lazy stacking, a new context; False if that faults."""
-        if self._fpu.is_waiting:
-            try:
-                self._frames.preserve()
-            except AccessError as exc:
-                denied = isinstance(exc, ProtectionError)
-                self._system.set_bits(CFSR, MLSPERR if denied else LSPERR)
-                self._enter(self._escalated(MEM_MANAGE if denied else BUS_FAULT, stop), stop)
-                return False
-            if self._engine.timer is not None:
-                self._engine.timer.wait(FP_FRAME_CYCLES)
-        self._frames.begin_fp_context()
+    @property
+    def _begins_fp_state(self) -> bool:
+        """Whether the next floating-point instruction is the first one since CONTROL.FPCA was 0."""
+        return self._fpu.stacks and not self._engine.read_register("control") & CONTROL_FPCA
+
+    def prepare_fp_state(self, stop: Stop) -> bool:
+        """Before a floating-point instruction (ExecuteFPCheck(), B1.5.7); False if that faults."""
+        if self._fpu.is_waiting and not self._preserve_fp_state(stop):
+            return False
+        if self._begins_fp_state:
+            control = self._engine.read_register("control")
+            self._engine.write_register("control", control | CONTROL_FPCA | _CONTROL_SFPA)
+            self._engine.write_register("fpscr", self._fpu.default_status)
+        return True
+
+    def _preserve_fp_state(self, stop: Stop) -> bool:
+        """Lazy stacking, before a handler's first use of the unit; False if it faults."""
+        try:
+            self._frames.preserve()
+        except AccessError as exc:
+            denied = isinstance(exc, ProtectionError)
+            self._system.set_bits(CFSR, MLSPERR if denied else LSPERR)
+            self._enter(self._escalated(MEM_MANAGE if denied else BUS_FAULT, stop), stop)
+            return False
+        if self._engine.timer is not None:
+            self._engine.timer.wait(FP_FRAME_CYCLES)
         return True
 
     # Priorities.
@@ -179,7 +194,7 @@ class ExceptionModel:
 
     # Entry.
 
-    def _enter(self, number: int, stop: Stop, *, thumb: bool = True) -> None:
+    def _enter(self, number: int, stop: Stop) -> None:
         engine = self._engine
         control = engine.read_register("control")
         in_handler = engine.read_register("ipsr") != 0
@@ -188,17 +203,17 @@ class ExceptionModel:
         if engine.timer is not None:
             stores_fp = with_fp and not self._fpu.stacks_lazily
             engine.timer.interrupt(ENTRY_CYCLES + (FP_FRAME_CYCLES if stores_fp else 0))
-        number = self._push(number, stop, with_fp=with_fp, thumb=thumb)
+        number = self._push(number, stop, with_fp=with_fp)
         exc_return = 0xFFFF_FFF1 if in_handler else 0xFFFF_FFFD if process_stack else 0xFFFF_FFF9
         self.run_due()
         self._start_handler(self._latest(number), exc_return & ~(0x10 if with_fp else 0), stop)
 
-    def _push(self, number: int, stop: Stop, *, with_fp: bool, thumb: bool) -> int:
+    def _push(self, number: int, stop: Stop, *, with_fp: bool) -> int:
         """Stack; returns what comes first: `number`, or the fault of a stack that is no memory."""
         level = self._level()
         ready = sum(bit for fault, bit in READY.items() if self._nvic.group_priority(fault) < level)
         try:
-            self._frames.push(with_fp=with_fp, ready=ready, thumb=thumb)
+            self._frames.push(with_fp=with_fp, ready=ready)
         except AccessError as exc:
             denied = isinstance(exc, ProtectionError)
             self._system.set_bits(CFSR, MSTKERR if denied else STKERR)
@@ -219,26 +234,10 @@ class ExceptionModel:
         return first
 
     def _start_handler(self, number: int, exc_return: int, stop: Stop) -> None:
-        """Enter the handler of `number`; what it interrupts lies on the stack."""
+        engine = self._engine
         handler = self._vector(number)
         if handler is None:
-            self._system.set_bits(HFSR, HFSR_VECTTBL)
-            if number == HARD_FAULT:
-                raise self._lockup(stop, self._no_handler(number))
-            self._nvic.pend(number)
-            self._start_handler(HARD_FAULT, exc_return, stop)
-            return
-        self._switch_to(number, exc_return)
-        if handler & 1:
-            self._engine.jump(handler)
-            return
-        try:
-            self._lose_thumb_state(handler, stop)
-        except LockupError as exc:
-            raise self._lockup(stop, self._no_handler(number)) from exc
-
-    def _switch_to(self, number: int, exc_return: int) -> None:
-        engine = self._engine
+            number, handler = self._without_vector(number, stop)
         engine.clear_it_state()
         engine.write_register("ipsr", number)
         control = engine.read_register("control")
@@ -247,13 +246,33 @@ class ExceptionModel:
         self._nvic.activate(number)
         self.entered[number] = self.entered.get(number, 0) + 1
         engine.counter.set_event_register()
+        if handler & 1:
+            engine.jump(handler)
+            return
+        if number == HARD_FAULT:
+            raise self._lockup(stop, self._has_no_handler(number))
+        try:
+            self._start_without_handler(handler, stop)
+        except LockupError as exc:
+            raise self._lockup(stop, self._has_no_handler(number)) from exc
 
-    def _lose_thumb_state(self, pc: int, stop: Stop) -> None:
-        """EPSR.T is clear at `pc`, where the core can execute nothing: the next fault at once."""
+    def _start_without_handler(self, vector: int, stop: Stop) -> None:
+        """The first instruction would not be in Thumb state (B1.5.6): the next fault at once."""
         self._system.set_bits(CFSR, INVSTATE)
-        self._engine.jump(pc)
-        number = self._escalated(USAGE_FAULT, stop)
-        self._enter(number, stop, thumb=False)
+        self._engine.jump(vector, thumb=False)
+        self._enter(self._escalated(USAGE_FAULT, stop), stop)
+
+    def _without_vector(self, number: int, stop: Stop) -> tuple[int, int]:
+        """The vector table can't be read: HardFault comes first, the exception waits (B1.5.14)."""
+        vector = self._vector(HARD_FAULT)
+        if vector is None or self._nvic.priority(number) <= self._nvic.priority(HARD_FAULT):
+            raise self._lockup(stop, self._has_no_handler(number))
+        self._system.set_bits(HFSR, HFSR_VECTTBL)
+        self._nvic.pend(number)
+        return HARD_FAULT, vector
+
+    def _has_no_handler(self, number: int) -> str:
+        return f"exception {number} has no handler (VTOR {format_address(self._vtor)})"
 
     @property
     def _vtor(self) -> int:
@@ -264,9 +283,6 @@ class ExceptionModel:
             return int.from_bytes(self._memory.load_vector(self._vtor + 4 * number), "little")
         except AccessError:
             return None
-
-    def _no_handler(self, number: int) -> str:
-        return f"exception {number} has no handler (VTOR {format_address(self._vtor)})"
 
     # Return.
 
@@ -316,8 +332,6 @@ class ExceptionModel:
         engine.counter.set_event_register()
         if engine.timer is not None:
             engine.timer.interrupt(RETURN_CYCLES + (FP_FRAME_CYCLES if pops_fp else 0))
-        if not frame.in_thumb_state:
-            self._lose_thumb_state(frame.values[6], stop)
 
     def _fail_return(self, status: int, number: int, exc_return: int, stop: Stop) -> None:
         """The fault of a return takes the place of the handler: nothing is stacked."""

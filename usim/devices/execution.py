@@ -139,7 +139,7 @@ class Execution:
         """Before a floating-point instruction: lazy stacking, or a fault if the unit is off."""
         if self._exceptions.denies_fpu:
             self._exceptions.take(Stop(StopKind.NO_COPROCESSOR, stop.pc))
-        elif self._exceptions.prepare_fpu(stop):
+        elif self._exceptions.prepare_fp_state(stop):
             self._engine.counter.enter_next(Entered.CHECKED)
         self.follow_fpu()
         return True

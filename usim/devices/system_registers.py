@@ -56,7 +56,7 @@ _IDENTIFICATION: Final = {
 _TRCENA: Final = 1 << 24
 _DIV_0_TRP: Final = 1 << 4
 _CCR_WRITABLE: Final = 0x0007_011B
-_STKALIGN: Final = 1 << 9  # fixed on a Cortex-M7 (TRM, "Configuration and Control Register")
+_STKALIGN: Final = 1 << 9  # fixed on a Cortex-M7
 _VTOR_BITS: Final = 0xFFFF_FF80
 # EN, of the two tightly coupled memories (TRM, ITCMCR and DTCMCR), and of the AHBP.
 _TCM_CONTROL: Final = {0xE000_EF90: 1, 0xE000_EF94: 1, 0xE000_EF98: 1, 0xE000_EF9C: 0}
@@ -175,8 +175,8 @@ class SystemRegisters:
             self._log_once("write to", address)
         else:
             self._values[address] = value & _KEPT_BITS.get(address, 0xFFFF_FFFF)
+            self._values[CCR] |= _STKALIGN
             if address == CCR:
-                self._values[CCR] |= _STKALIGN
                 self._set_divide_trap(bool(value & _DIV_0_TRP))
             elif address == DEMCR:
                 self.dwt.set_trace(enabled=bool(value & _TRCENA))

@@ -232,7 +232,9 @@ class UnicornEngine:
         """
         if self.timer is None or not self.counts_cycles:
             return self.counter.executed_before(self._hooks.here())
-        return self.timer.cycles_before(self._hooks.here())
+        return self.timer.cycles_before(
+            self._hooks.here(), executing=self._hooks.is_serving_register
+        )
 
     @property
     def pc(self) -> int:
@@ -244,9 +246,12 @@ class UnicornEngine:
         """Whether what runs is a handler or a privileged thread."""
         return self.read_register("ipsr") != 0 or not self.read_register("control") & 1
 
-    def jump(self, address: int) -> None:
-        """Set pc from outside of the program: what the pipeline held is gone."""
-        self.write_register("pc", address | _THUMB)
+    def jump(self, address: int, *, thumb: bool = True) -> None:
+        """Set pc from outside of the program: what the pipeline held is gone.
+
+        Without `thumb`, EPSR.T is clear, and the next instruction a fault.
+        """
+        self.write_register("pc", address | _THUMB if thumb else address & ~_THUMB)
         if self.timer is not None:
             self.timer.interrupt(0)
 
@@ -276,6 +281,8 @@ class UnicornEngine:
         self._hooks.watch(stop_address)
         end = self.counter.executed + budget
         while True:
+            if not self.in_thumb_state:
+                return Stop(StopKind.UNDEFINED, self.pc)
             self._hooks.hook_late_accesses()
             self.counter.arm(stop_address, max(end - self.counter.executed, 0))
             self._executed_before_run = self.counter.executed

@@ -105,8 +105,15 @@ class CycleTimer:
         """Cycles so far, the whole of the current block included."""
         return int(self._state.cycles)
 
-    def cycles_before(self, pc: int) -> int:
-        """Cycles before the instruction at `pc`, which lies in the current block, issues."""
+    def cycles_before(self, pc: int, *, executing: bool = False) -> int:
+        """Cycles before the instruction at `pc`, which lies in the current block, issues.
+
+        `executing` tells that it runs: else a block that has ended may be about to begin anew.
+        """
+        at = self._state
+        if executing and pc == at.block_address and at.previous:
+            code, entry = self._priced_code[pc, at.block_size], self._states[at.block_state]
+            return self.cycles - self._issue(code, pc, entry).cycles
         return self.cycles - self._behind(pc)[0]
 
     def _behind(self, pc: int) -> tuple[int, State | None]:

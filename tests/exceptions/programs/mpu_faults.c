@@ -7,9 +7,9 @@ enum { OF_32_BYTES = 4 << 1, OF_512_BYTES = 8 << 1, ALL_4_GB = 31 << 1 };
 #define PERMISSION(ap) ((uint32_t)(ap) << 24)
 #define XN (1U << 28)
 
-/* With memory in front of it, which LDM reads first. */
-static uint16_t area[32] __attribute__((aligned(32)));
-static uint16_t *const code = area + 16;
+/* Code is in the upper half; there is memory before it. */
+static uint16_t memory[32] __attribute__((aligned(64)));
+static uint16_t *const code = &memory[16];
 extern uint32_t process_stack[128];
 static bool in_hard_fault;
 

@@ -93,10 +93,5 @@ int main(void) {
     CCR &= ~STKALIGN;
     show("  CCR.STKALIGN", CCR & STKALIGN);
     CCR |= STKALIGN;
-    say("MSP and PSP keep no odd addresses");
-    const uint32_t process = get_psp();
-    set_psp(0x20001237U);
-    show("  PSP", get_psp());
-    set_psp(process);
     return 0;
 }

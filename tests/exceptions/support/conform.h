@@ -187,9 +187,19 @@ SPECIAL_REGISTER(primask)
 SPECIAL_REGISTER(basepri)
 SPECIAL_REGISTER(basepri_max)
 SPECIAL_REGISTER(faultmask)
-SPECIAL_REGISTER(control)
 SPECIAL_REGISTER(msp)
 SPECIAL_REGISTER(psp)
+
+/* nPRIV, SPSEL and FPCA; what is read of the reserved bits is unknown (B1.4.4). */
+static inline uint32_t get_control(void) {
+    uint32_t value;
+    __asm volatile("mrs %0, control" : "=r"(value)::"memory");
+    return value & 7U;
+}
+
+static inline void set_control(uint32_t value) {
+    __asm volatile("msr control, %0\n isb" ::"r"(value) : "memory");
+}
 
 static inline uint32_t get_ipsr(void) {
     uint32_t value;
