@@ -133,13 +133,14 @@ class Session:
             name: SectionAllocator(self.platform.section(name), platform=self.platform.name)
             for name in _ALLOCATED_BY_HOST
         }
+        self._loader = CodeLoader(self._device, self.toolchain, self._allocators, self.symbols)
         try:
             self._device.open()
-            self._loader = CodeLoader(self._device, self.toolchain, self._allocators, self.symbols)
             self._runtime = DeviceRuntime(self._device, self.toolchain, self._loader)
             self._queue = TaskQueue(self._device, self._runtime, self.symbols, self._queue_length)
             self._queue.timeout_s = self._timeout_s
         except BaseException:
+            self._loader.close()
             self._device.close()
             raise
         self._open = True
@@ -149,6 +150,7 @@ class Session:
         """Let go of the device without running what is queued."""
         if self._open:
             self._queue.discard("the session was closed")
+            self._loader.close()
             self._open = False
             self._closed = True
         self._device.close()

@@ -152,6 +152,8 @@ def run_probe(arguments: list[str], cache: str) -> Any:  # noqa: ANN401 - JSON
 
 def run_command(command: list[str], cache: str) -> str:
     environment = os.environ | {"USIM_CACHE_DIR": cache}
+    # As users have it: usim's own modules are compiled to bytecode once, not in every run.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     done = subprocess.run(
         command,
         env=environment,
