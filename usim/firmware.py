@@ -21,7 +21,8 @@ from usim.elf_writer import Access, ElfSection, ElfSymbol, write_elf
 from usim.errors import MemoryFullError, ModelError
 from usim.models import Model
 from usim.platforms import Platform
-from usim.session import Session, Staged
+from usim.session import Session
+from usim.session_facts import Staged
 from usim.tasks import longest_queue
 from usim.tensor import Tensor
 

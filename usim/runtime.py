@@ -16,6 +16,7 @@ from usim.memory import SectionAllocator
 from usim.platforms import Extent, Section
 from usim.relocations import Target
 from usim.resources import data_folder
+from usim.stack import StackNeed, placed_code, task_stack_need
 from usim.symbols import SymbolTable
 from usim.timing.known_code import KnownCode, announce, retract
 from usim.toolchain import Toolchain
@@ -166,6 +167,11 @@ class DeviceRuntime:
         """The tasks' stack as (lowest address, top)."""
         stack = self._device.platform.section("stack")
         return stack.base, stack.end - HANDLER_STACK_BYTES
+
+    def stack_need(self, image: LoadedImage, tasks: Sequence[tuple[int, int]]) -> StackNeed:
+        """What tasks, (function's address, bytes of arguments on the stack), need of the stack."""
+        helpers = {name: target.address for name, target in self.helpers.items()}
+        return task_stack_need(placed_code((self.image, image), helpers), self.start, tasks)
 
     def write_vectors(self) -> int:
         """Write a vector table, so that a reset starts the batch that is there; its address.

@@ -63,7 +63,7 @@ class LayerCall:
     """One call: `function(arguments...)`, all of them pointers, the outputs last.
 
     `index` is the operator's index in the graph, so calls skip those that need no code.
-    `output_shape` is the first output's.
+    `output_shape` is the first output's. `scratch_bytes` it takes from the workspace while it runs.
     """
 
     index: int
@@ -73,6 +73,7 @@ class LayerCall:
     output_shape: tuple[int, ...]
     macs: int
     output_count: int = 1
+    scratch_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,6 +147,7 @@ def _layer_call(
         output_shape=graph.tensors[operator.outputs[0]].shape,
         macs=kernel.macs,
         output_count=kernel.outputs,
+        scratch_bytes=kernel.scratch_bytes,
     )
 
 

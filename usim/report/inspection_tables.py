@@ -38,7 +38,7 @@ def print_inspection(console: Console, inspection: Inspection) -> None:
 
 def print_fits(console: Console, fits: Sequence[PlatformFit]) -> None:
     """A line a platform: whether the model fits, what it needs, and what is short."""
-    sections = ("text", "rodata", "heap")
+    sections = ("text", "rodata", "heap", "workspace", "stack")
     headers = tuple(f"{name} (free)" for name in sections)
     table = make_table("Platforms (bytes; free beside the runtime)", "platform", "fits", *headers,
                        "short", numeric=headers)  # fmt: skip
