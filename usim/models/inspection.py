@@ -28,7 +28,7 @@ class OperatorFacts:
 
     `constant_bytes` are those of the file's constants that it is the first to read; `renames` says
     that it only gives its input another shape, `is_view` that inputs and outputs share their bytes
-    in the arena: either needs no code.
+    in the arena, `done_by` that another operator, by its index, does its work: it needs no code.
     """
 
     index: int
@@ -41,6 +41,7 @@ class OperatorFacts:
     constant_bytes: int
     renames: bool
     is_view: bool
+    done_by: int | None
     problem: str | None
 
     @property
@@ -106,9 +107,13 @@ def inspect_graph(graph: Graph, file_bytes: int = 0) -> Inspection:
     runs = not any(operator.problem for operator in operators)
     lowered = Model(graph).lowered if runs else None
     if lowered:
-        coded = {call.index for call in lowered.calls}
+        coded = {call.index for call in lowered.calls} | set(lowered.sums)
         operators = tuple(
-            replace(item, is_view=not item.renames and item.index not in coded)
+            replace(
+                item,
+                is_view=not item.renames and item.index not in coded,
+                done_by=lowered.sums.get(item.index),
+            )
             for item in operators
         )
     return Inspection(
@@ -154,6 +159,7 @@ def _operator(
         constant_bytes=sum(tensor.size_bytes for tensor in new.values()),
         renames=renames,
         is_view=False,  # not known before all of the graph is planned
+        done_by=None,
         problem=problem,
     )
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from usim.models.fusing import fuse_sums
 from usim.models.graph import Graph, TensorSpec
 from usim.models.operators import OPERATORS
 from usim.models.operators.base import (
@@ -85,6 +87,7 @@ class LoweredModel:
     include path; every function returns int32_t, 0 for success. `inputs` and `outputs` say where in
     the arena the model's own tensors are, in the file's order, as `input_specs` and `output_specs`
     say what they mean. `variables` are those of the arena's tensors that outlive an inference.
+    `sums` are the ADD operators whose work a convolution does: the index of one to the other's.
     """
 
     source: str
@@ -96,6 +99,7 @@ class LoweredModel:
     input_specs: tuple[TensorSpec, ...]
     output_specs: tuple[TensorSpec, ...]
     variables: tuple[Variable, ...]
+    sums: Mapping[int, int]
 
     @property
     def macs(self) -> int:
@@ -112,7 +116,9 @@ def lower(graph: Graph) -> LoweredModel:
         (operator.index, OPERATORS[operator.kind].lower(Node(graph, operator)))
         for operator in graph.operators
     ]
-    plan, kernels = arrange(graph, lowerings)
+    fusion = fuse_sums(graph, lowerings)
+    graph = fusion.graph
+    plan, kernels = arrange(graph, fusion.lowerings)
     functions = _Functions()
     operands = _Operands(graph, plan)
     calls = tuple(
@@ -132,6 +138,7 @@ def lower(graph: Graph) -> LoweredModel:
             for tensor in graph.tensors
             if tensor.variable and plan.holds(tensor.index)
         ),
+        sums=fusion.sums,
     )
 
 

@@ -112,9 +112,12 @@ def _operators(inspection: Inspection) -> Table:
 def _remarks(operator: OperatorFacts) -> str:
     if operator.problem:
         return "NOT SUPPORTED"
-    views = "no code: a new shape" if operator.renames else "no code: a view"
-    needs_none = operator.renames or operator.is_view
-    return ", ".join(filter(None, [operator.options_text, views if needs_none else ""]))
+    reason = ""
+    if operator.done_by is not None:
+        reason = f"no code: done by {operator.done_by}"
+    elif operator.renames or operator.is_view:
+        reason = f"no code: a {'new shape' if operator.renames else 'view'}"
+    return ", ".join(filter(None, [operator.options_text, reason]))
 
 
 def _weights(operator: OperatorFacts) -> str:
