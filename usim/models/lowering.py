@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from usim.models.fusing import fuse_sums
 from usim.models.graph import Graph, TensorSpec
+from usim.models.in_place import written_in_place
 from usim.models.operators import OPERATORS
 from usim.models.operators.base import (
     KernelSequence,
@@ -118,7 +119,8 @@ def lower(graph: Graph) -> LoweredModel:
     ]
     fusion = fuse_sums(graph, lowerings)
     graph = fusion.graph
-    plan, kernels = arrange(graph, fusion.lowerings)
+    in_place = written_in_place(graph, fusion.lowerings)
+    plan, kernels = arrange(graph, fusion.lowerings, in_place)
     functions = _Functions()
     operands = _Operands(graph, plan)
     calls = tuple(
