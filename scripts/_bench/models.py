@@ -72,7 +72,8 @@ def _host_figures(name: str, cold: ProcessCost, cached: Sequence[ProcessCost]) -
     def several(what: str, samples: list[float], unit: str, goal: str = "") -> Figure:
         middle = statistics.median(samples)
         label = f"{name}: {what}"
-        return Figure("models", label, middle, unit, goal=goal, samples=tuple(samples))
+        shown = tuple(samples) if len(samples) > 1 else ()
+        return Figure("models", label, middle, unit, goal=goal, samples=shown)
 
     seconds = [cost.seconds for cost in cached]
     processor = [cost.processor_s for cost in cached]
