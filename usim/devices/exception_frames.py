@@ -94,6 +94,7 @@ class Frames:
             self._leave_room(frame_at + _FP_OFFSET, ready)
         engine.write_register("sp", frame_at)
         self._memory.store(frame_at, struct.pack(f"<{len(values)}I", *values))
+        engine.account_access(frame_at, 4 * len(values), is_write=True)
 
     def _fp_values(self) -> list[int]:
         return [self._engine.read_register(name) for name in _FP_REGISTERS]
@@ -112,6 +113,7 @@ class Frames:
         self._fpu.control &= ~LSPACT
         data = struct.pack("<17I", *self._fp_values())
         self._memory.store(self._fpu.address, data)
+        self._engine.account_access(self._fpu.address, len(data), is_write=True)
 
     def read(self, exc_return: int) -> Frame:
         """The frame that a return is to restore. AccessError if the stack is no memory."""
@@ -120,6 +122,7 @@ class Frames:
         waiting = self._fpu.is_waiting
         size = _EXTENDED_BYTES if with_fp else _BASIC_BYTES
         frame = self._memory.load(sp, size if with_fp and not waiting else _BASIC_BYTES)
+        self._engine.account_access(sp, len(frame), is_write=False)
         words = struct.unpack(f"<{len(frame) // 4}I", frame)
         padded = words[7] & _XPSR_PADDED and (with_fp or self._system.value(CCR) & _STKALIGN)
         return Frame(words[:8], words[8:25], sp + size + (4 if padded else 0))

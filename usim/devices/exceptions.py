@@ -280,9 +280,11 @@ class ExceptionModel:
 
     def _vector(self, number: int) -> int | None:
         try:
-            return int.from_bytes(self._memory.load_vector(self._vtor + 4 * number), "little")
+            vector = self._memory.load_vector(self._vtor + 4 * number)
         except AccessError:
             return None
+        self._engine.account_access(self._vtor + 4 * number, 4, is_write=False)
+        return int.from_bytes(vector, "little")
 
     # Return.
 

@@ -225,6 +225,11 @@ class UnicornEngine:
         else:
             self._uc.ctl_flush_tb()
 
+    def account_access(self, address: int, size_bytes: int, *, is_write: bool) -> None:
+        """The core accesses memory by itself: it may have to wait."""
+        if self.memory is not None:
+            self.memory.access(address, size_bytes, is_write=is_write)
+
     def time_now(self) -> int:
         """Cycles before the current instruction, or instructions where only those are counted.
 
