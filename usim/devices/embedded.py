@@ -15,9 +15,11 @@ from typing import Final
 
 from usim.devices.base import COUNT_KINDS, Capabilities, Device, Timing
 from usim.devices.chip_bus import ChipBus
+from usim.devices.events import EventQueue
 from usim.devices.exceptions import ExceptionModel
 from usim.devices.host_memory import FlashCells, HostMemory
-from usim.devices.peripherals import USART_TYPE, build_peripherals
+from usim.devices.interrupt_lines import UnconnectedLine
+from usim.devices.peripherals import USART_TYPE, ResetCause, build_peripherals
 from usim.devices.peripherals.rcc import ResetAndClockControl
 from usim.devices.peripherals.usart import Usart
 from usim.devices.system_registers import CFSR, DFSR, VTOR, DebugUnit, SystemRegisters
@@ -86,7 +88,7 @@ class EmbeddedDevice(Device):
         if self._timing == "full":
             self._system.caches = engine.enable_memory_timing(self.platform)
         self._exceptions = ExceptionModel(engine, self, self._system)
-        self._reset()
+        self._reset(ResetCause.POWER_ON)
 
     def close(self) -> None:
         """Free the machine."""
@@ -195,10 +197,10 @@ class EmbeddedDevice(Device):
 
     def usart_output(self, name: str) -> bytes:
         """What the program has sent on a USART since open(); it survives a reset."""
-        return bytes(self._usart(name).sent)
+        return self._usart(name).sent
 
     def usart_input(self, name: str, data: bytes) -> None:
-        """Send bytes to the program; each waits until the program reads it."""
+        """Send bytes to the program, one after another once its receiver is on."""
         self._usart(name).receive(data)
 
     def _usart(self, name: str) -> Usart:
@@ -242,7 +244,14 @@ class EmbeddedDevice(Device):
             (r for r in self.platform.regions if r.kind == "flash" and not r.alias_of), None
         )
         cells = FlashCells(self._memory, flash.base) if flash else None
-        self._chip = build_peripherals(self._machine, cells, self.platform.external_clock_hz)
+        events = EventQueue(engine.executed_now if self._timing == "count" else engine.cycles_now)
+        self._chip = build_peripherals(
+            self._machine,
+            cells,
+            self.platform.external_clock_hz,
+            events,
+            lambda _number: UnconnectedLine(),
+        )
         self._bus = ChipBus(self.platform, self._memory, self._system, self._chip)
         for space, read, write in self._bus.register_spaces():
             engine.map_registers(space, read, write)
@@ -253,7 +262,7 @@ class EmbeddedDevice(Device):
             raise DeviceError("the device is not open: call open() first")
         return self._engine
 
-    def _reset(self) -> None:
+    def _reset(self, cause: ResetCause = ResetCause.PIN) -> None:
         engine = self._core()
         for name in _CLEARED_BY_RESET:
             engine.write_register(name, 0)
@@ -262,7 +271,7 @@ class EmbeddedDevice(Device):
         if engine.timer is not None:
             engine.timer.restart()
         self._system.reset()
-        self._chip.bus.reset()
+        self._chip.reset(cause)
 
     def _read(self, address: int, size_bytes: int) -> bytes:
         self._core()
