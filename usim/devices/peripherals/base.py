@@ -43,7 +43,7 @@ class Peripheral(ABC):
 
     def register_name(self, offset: int) -> str:
         """What the manual calls the register at `offset`, or the offset."""
-        return f"+ {format_address(offset)}"
+        return f"+ {offset:#x}"
 
 
 class RegisterBlock(Peripheral):
@@ -60,15 +60,17 @@ class RegisterBlock(Peripheral):
     # Bits by register that select what is not modelled: they are kept, and logged once.
     without_effect: ClassVar[Mapping[int, int]] = {}
 
-    def __init__(self, name: str | None = None) -> None:
+    def __init__(self, name: str | None = None, has: Mapping[int, int] | None = None) -> None:
+        """`name` and the registers that it `has`, where they are not those of its kind."""
         if name is not None:
             self.name = name
         self._logged: set[int] = set()
-        self._values = dict(self.reset_values)
+        self._has = self.reset_values if has is None else has
+        self._values = dict(self._has)
 
     def reset(self) -> None:
         """Every register as after a system reset."""
-        self._values = dict(self.reset_values)
+        self._values = dict(self._has)
 
     def read(self, offset: int, size_bytes: int) -> int:
         """A load of 1, 2 or 4 bytes."""
@@ -98,10 +100,10 @@ class RegisterBlock(Peripheral):
     def register_name(self, offset: int) -> str:
         """USART1.BRR, or where the manual's name is not known the offset."""
         known = self.register_names.get(offset & ~3)
-        return f"{self.name}.{known}" if known else f"{self.name} + {format_address(offset)}"
+        return f"{self.name}.{known}" if known else f"{self.name} + {offset:#x}"
 
     def _knows(self, offset: int, what: str) -> bool:
-        if offset & ~3 in self.reset_values:
+        if offset & ~3 in self._has:
             return True
         if offset not in self._logged:
             self._logged.add(offset)

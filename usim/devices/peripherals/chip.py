@@ -1,7 +1,4 @@
-"""Builds a chip's peripherals: which class stands for which of Renode's, or for a tag of its file.
-
-A new peripheral is a class in this package and a line in one of the two tables below.
-"""
+"""A chip's peripherals, built as its platform file lists them (chip_makers.py says from what)."""
 
 from __future__ import annotations
 
@@ -12,33 +9,41 @@ from typing import Final
 
 from usim.devices.events import EventQueue
 from usim.devices.interrupt_lines import InterruptLine
-from usim.devices.peripherals.base import Peripheral
 from usim.devices.peripherals.bus import PeripheralBus, Window
-from usim.devices.peripherals.chip_draft import RCC_TYPE, Draft
+from usim.devices.peripherals.chip_draft import Draft
+from usim.devices.peripherals.chip_makers import BY_CLASS, BY_TAG
+from usim.devices.peripherals.exti import ExternalInterrupts
 from usim.devices.peripherals.flash import FlashArray, FlashInterface
-from usim.devices.peripherals.identity import Constant, DebugSupport, OptionBytes
-from usim.devices.peripherals.pwr import PowerControl
+from usim.devices.peripherals.gpio import GpioPort
 from usim.devices.peripherals.rcc import ResetAndClockControl
-from usim.devices.peripherals.reset_cause import ResetCause
+from usim.devices.peripherals.reset_cause import ResetCause, ResetRequest
+from usim.devices.peripherals.rng import RandomNumbers
 from usim.devices.peripherals.simulated_time import SimulatedTime
+from usim.devices.peripherals.unmodelled import UnmodelledBlock
 from usim.devices.peripherals.usart import Usart
-from usim.repl import Peripheral as Entry
 from usim.repl import PlatformFile, Tag
 
 # What an STM32's peripheral takes of the address space.
 _BLOCK_BYTES: Final = 0x400
-USART_TYPE: Final = "UART.STM32F7_USART"
+# The core's own registers, of which a tag says nothing new.
+_SYSTEM_SPACE: Final = range(0xE000_0000, 0xE010_0000)
 
 
 @dataclass(frozen=True, slots=True)
 class ChipPeripherals:
-    """What a chip has beside its core and its memory."""
+    """What a chip has beside its core and its memory; GPIO ports by their names, such as GPIOA."""
 
     bus: PeripheralBus
     time: SimulatedTime
+    # What watchdogs ask for; whoever runs the core acts on it.
+    reset_request: ResetRequest
     clocks: ResetAndClockControl | None
     flash: FlashInterface | None
+    exti: ExternalInterrupts | None
+    rng: RandomNumbers | None
     usarts: Mapping[str, Usart]
+    gpio: Mapping[str, GpioPort]
+    unmodelled: tuple[UnmodelledBlock, ...]
 
     def reset(self, cause: ResetCause) -> None:
         """Every peripheral as after a reset, and RCC_CSR tells why.
@@ -53,38 +58,12 @@ class ChipPeripherals:
         if self.clocks is not None:
             self.clocks.flag_reset(cause)
 
-
-def _make_flash(draft: Draft, _entry: Entry) -> Peripheral | None:
-    if draft.array is not None:
-        draft.flash = FlashInterface(draft.array, draft.flash_facts())
-    return draft.flash
-
-
-def _make_power(draft: Draft, _entry: Entry) -> Peripheral:
-    draft.power = PowerControl(draft.pll_on)
-    return draft.power
-
-
-def _make_usart(draft: Draft, entry: Entry) -> Peripheral:
-    kernel = draft.usart_clock(entry.addresses[0])
-    line = draft.wiring.line(entry, "", "IRQ")
-    draft.usarts[entry.name] = Usart(draft.events, kernel, line, entry.name.upper())
-    return draft.usarts[entry.name]
-
-
-_BY_CLASS: Final[Mapping[str, Callable[[Draft, Entry], Peripheral | None]]] = {
-    RCC_TYPE: lambda draft, _entry: draft.clocks,
-    "Miscellaneous.STM32_PWR": _make_power,
-    "MTD.STM32F4_FlashController": _make_flash,
-    USART_TYPE: _make_usart,
-}
-_BY_TAG: Final[Mapping[str, Callable[[Draft, Tag], Peripheral]]] = {
-    "DBGMCU_IDCODE": lambda _draft, tag: Constant(tag.name, tag.value),
-    "DBGMCU": lambda _draft, _tag: DebugSupport(),
-    "UID": lambda _draft, tag: Constant(tag.name, tag.value),
-    "FLASH_SIZE": lambda _draft, tag: Constant(tag.name, tag.value),
-    "OPTION_BYTES": lambda draft, _tag: OptionBytes(draft.options),
-}
+    def who_is_at(self, address: int) -> str | None:
+        """USART1.BRR, or "DMA2 + 0x10" for a block that is not modelled; None where nothing is."""
+        window = self.bus.find(address)
+        if window is None:
+            return None
+        return window.peripheral.register_name(address - window.base)
 
 
 def build_peripherals(
@@ -100,22 +79,59 @@ def build_peripherals(
     `interrupt` gives an input of the NVIC by its number.
     """
     draft = Draft.begin(machine, array, hse_hz, events, interrupt)
+    windows = [*_windows_of_entries(draft), *_windows_of_tags(draft)]
+    return ChipPeripherals(
+        bus=PeripheralBus(tuple(windows), events),
+        time=draft.time(),
+        reset_request=draft.reset_request,
+        clocks=draft.clocks,
+        flash=draft.flash,
+        exti=draft.exti,
+        rng=draft.rng,
+        usarts=MappingProxyType(draft.usarts),
+        gpio=MappingProxyType(draft.gpio),
+        unmodelled=tuple(draft.unmodelled),
+    )
+
+
+def _windows_of_entries(draft: Draft) -> list[Window]:
     windows = []
-    for entry in machine.peripherals:
-        make = _BY_CLASS.get(entry.type)
+    for entry in draft.machine.peripherals:
+        make = BY_CLASS.get(entry.type)
         made = make(draft, entry) if make is not None and entry.addresses else None
         if made is not None:
             windows += [
-                Window(entry.name, base, _BLOCK_BYTES, made, draft.clock_gate(base, made))
+                Window(
+                    getattr(made, "name", entry.name),
+                    base,
+                    _BLOCK_BYTES,
+                    made,
+                    draft.clock_gate(base, made),
+                )
                 for base in entry.addresses
             ]
-    for tag in machine.tags:
-        if (build := _BY_TAG.get(tag.name)) is not None:
-            windows.append(Window(tag.name, tag.base, tag.size_bytes, build(draft, tag)))
-    return ChipPeripherals(
-        PeripheralBus(tuple(windows), events),
-        draft.time(),
-        draft.clocks,
-        draft.flash,
-        MappingProxyType(draft.usarts),
+    return windows
+
+
+def _windows_of_tags(draft: Draft) -> list[Window]:
+    """A tag that no class here stands for is a block of the chip that is not modelled."""
+    windows = []
+    for tag in draft.machine.tags:
+        build = BY_TAG.get(tag.name)
+        if build is not None:
+            made = build(draft, tag)
+            gate = draft.clock_gate(tag.base, made)
+            windows.append(Window(tag.name, tag.base, tag.size_bytes, made, gate))
+        elif tag.base not in _SYSTEM_SPACE and not _is_memory(draft.machine, tag):
+            block = UnmodelledBlock(tag.name, tag.value)
+            draft.unmodelled.append(block)
+            windows.append(Window(tag.name, tag.base, tag.size_bytes, block))
+    return windows
+
+
+def _is_memory(machine: PlatformFile, tag: Tag) -> bool:
+    return any(
+        base < tag.base + tag.size_bytes and tag.base < base + (memory.size_bytes or 0)
+        for memory in machine.memories()
+        for base in memory.addresses
     )

@@ -12,6 +12,7 @@ from usim.devices.interrupt_lines import InterruptLine
 from usim.devices.peripherals.base import Peripheral
 from usim.devices.peripherals.clock_domain import ClockDomain
 from usim.devices.peripherals.clock_enables import CLOCK_ENABLES
+from usim.devices.peripherals.exti import ExternalInterrupts
 from usim.devices.peripherals.flash import (
     STM32F74X,
     STM32F76X,
@@ -19,9 +20,14 @@ from usim.devices.peripherals.flash import (
     FlashFacts,
     FlashInterface,
 )
+from usim.devices.peripherals.gpio import GpioPort
 from usim.devices.peripherals.pwr import PowerControl
 from usim.devices.peripherals.rcc import Rate, ResetAndClockControl
+from usim.devices.peripherals.reset_cause import ResetRequest
+from usim.devices.peripherals.rng import RandomNumbers
 from usim.devices.peripherals.simulated_time import FEMTOSECONDS, SimulatedTime
+from usim.devices.peripherals.syscfg import SystemConfiguration
+from usim.devices.peripherals.unmodelled import UnmodelledBlock
 from usim.devices.peripherals.usart import Usart
 from usim.devices.peripherals.wiring import Wiring
 from usim.repl import PlatformFile
@@ -58,7 +64,14 @@ class Draft:
     clocks: ResetAndClockControl | None = None
     flash: FlashInterface | None = None
     power: PowerControl | None = None
+    syscfg: SystemConfiguration | None = None
+    exti: ExternalInterrupts | None = None
+    rng: RandomNumbers | None = None
+    reset_request: ResetRequest = field(default_factory=ResetRequest)
     usarts: dict[str, Usart] = field(default_factory=dict)
+    gpio: dict[str, GpioPort] = field(default_factory=dict)
+    ports: dict[int, GpioPort] = field(default_factory=dict)  # by their numbers in SYSCFG
+    unmodelled: list[UnmodelledBlock] = field(default_factory=list)
 
     @classmethod
     def begin(
@@ -100,6 +113,24 @@ class Draft:
         """The kernel clock of the USART at `address`."""
         shift, on_apb2 = _USART_SELECTIONS.get(address, 0), address in _APB2
         return self.clock(lambda tree: tree.usart(shift, on_apb2=on_apb2), address)
+
+    def pin_changed(self, port: int, pin: int, *, level: bool) -> None:
+        """A pin drives the external interrupt of its number, if SYSCFG routes its port there."""
+        if self.exti is None or self.syscfg is None:
+            return
+        if self.syscfg.port_of(pin) == port:
+            self.exti.set_line(pin, level)
+
+    def route_changed(self, line: int) -> None:
+        """Another port may drive an external interrupt's line."""
+        if self.exti is not None and self.syscfg is not None:
+            port = self.ports.get(self.syscfg.port_of(line))
+            self.exti.follow(line, port is not None and port.level(line))
+
+    def timer_clock(self, address: int) -> ClockDomain:
+        """The clock of the timer at `address`."""
+        on_apb2 = address in _APB2
+        return self.clock(lambda tree: tree.timers2 if on_apb2 else tree.timers1, address)
 
     def time(self) -> SimulatedTime:
         """Seconds, by the clock tree."""

@@ -63,8 +63,10 @@ class Wiring:
         number = next(
             (found for name in outputs if (found := self._input_of(entry, name)) is not None), None
         )
-        if number is None:
-            return UnconnectedLine()
+        return UnconnectedLine() if number is None else self.input(number)
+
+    def input(self, number: int) -> InterruptLine:
+        """One more line to an input of the NVIC."""
         if number not in self._gates:
             self._gates[number] = WiredOr(self._interrupt(number))
         return self._gates[number].add_input()
