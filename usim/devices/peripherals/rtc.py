@@ -84,7 +84,12 @@ class RealTimeClock(RegisterBlock):
         now = self._base + timedelta(seconds=seconds)
         if offset == SSR:
             return self._synchronous() - ticks // (self._asynchronous() + 1)
-        return _time_register(now) if offset == TR else _date_register(now)
+        if offset == TR:
+            return _time_register(now)
+        # The day of the week is counted, whatever the date.
+        days = (now.date() - self._base.date()).days
+        weekday = ((self._values[DR] >> 13 & 7) - 1 + days) % 7 + 1
+        return _date_register(now) | weekday << 13
 
     def write_word(self, offset: int, value: int) -> None:
         """Behind two locks: PWR_CR1.DBP, and for most the keys of WPR."""
@@ -162,9 +167,7 @@ def _time_register(now: datetime) -> int:
 
 
 def _date_register(now: datetime) -> int:
-    return (
-        _bcd(now.year % 100) << 16 | now.isoweekday() << 13 | _bcd(now.month) << 8 | _bcd(now.day)
-    )
+    return _bcd(now.year % 100) << 16 | _bcd(now.month) << 8 | _bcd(now.day)
 
 
 def _calendar(time: int, date: int) -> datetime:
