@@ -132,6 +132,15 @@ def test_software_interrupts_end_with_their_pending_bit():
     assert (external[PR], external[SWIER]) == (0, 0)
 
 
+def test_a_narrow_write_clears_the_lines_in_it_alone():
+    external = External()
+    external[RTSR] = 1 << 3 | 1 << 17
+    for line in (3, 17):
+        external.exti.set_line(line, True)
+    external.exti.write(PR, 2, 1 << 3)
+    assert external[PR] == 1 << 17
+
+
 def test_an_event_wakes_without_an_interrupt():
     external = External()
     events = []

@@ -59,6 +59,8 @@ class RegisterBlock(Peripheral):
     register_names: ClassVar[Mapping[int, str]] = {}
     # Bits by register that select what is not modelled: they are kept, and logged once.
     without_effect: ClassVar[Mapping[int, int]] = {}
+    # Registers whose bits a written one clears: what a narrow write leaves out is not written.
+    cleared_by_ones: ClassVar[frozenset[int]] = frozenset()
 
     def __init__(self, name: str | None = None, has: Mapping[int, int] | None = None) -> None:
         """`name` and the registers that it `has`, where they are not those of its kind."""
@@ -84,7 +86,8 @@ class RegisterBlock(Peripheral):
         shift = 8 * (offset & 3)
         mask = ((1 << 8 * size_bytes) - 1) << shift
         if mask != _WORD:
-            value = self._values[offset & ~3] & ~mask | value << shift & mask
+            kept = 0 if offset & ~3 in self.cleared_by_ones else self._values[offset & ~3]
+            value = kept & ~mask | value << shift & mask
         if (ignored := value & self.without_effect.get(offset & ~3, 0)) != 0:
             self._note_ignored(offset & ~3, ignored)
         self.write_word(offset & ~3, value & _WORD)

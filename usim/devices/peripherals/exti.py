@@ -26,6 +26,7 @@ class ExternalInterrupts(RegisterBlock):
     register_names: ClassVar[Mapping[int, str]] = {
         IMR: "IMR", EMR: "EMR", RTSR: "RTSR", FTSR: "FTSR", SWIER: "SWIER", PR: "PR",
     }  # fmt: skip
+    cleared_by_ones: ClassVar[frozenset[int]] = frozenset({PR})
 
     def __init__(self, lines: Sequence[InterruptLine]) -> None:
         """`lines` lead to the NVIC, one for each of EXTI's."""

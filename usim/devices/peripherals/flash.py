@@ -120,6 +120,7 @@ class FlashInterface(RegisterBlock):
         ACR: "ACR", KEYR: "KEYR", OPTKEYR: "OPTKEYR", SR: "SR", CR: "CR", OPTCR: "OPTCR",
         OPTCR1: "OPTCR1",
     }  # fmt: skip
+    cleared_by_ones: ClassVar[frozenset[int]] = frozenset({SR})
 
     def __init__(self, array: FlashArray, facts: FlashFacts) -> None:
         super().__init__()
