@@ -51,9 +51,10 @@ class GpioPort(RegisterBlock):
     ) -> None:
         super().__init__(name, {**self.reset_values, **(reset_values or {})})
         self._pin_changed = pin_changed
-        self._driven_from_outside: dict[int, bool] = {}
+        # Masks of pins: driven from outside and to which level, told to `on_output` and as what.
+        self._outside, self._outside_levels = 0, 0
+        self._told, self._told_levels = 0, 0
         self._levels = 0
-        self._outputs: dict[int, bool] = {}
         self._lock_step = 0
         self._lock_wanted = 0
         self.on_output: Callable[[int, bool], None] = lambda _pin, _level: None
@@ -61,10 +62,9 @@ class GpioPort(RegisterBlock):
 
     def set_input(self, pin: int, level: bool | None) -> None:
         """Drive a pin from outside; None lets go of it."""
-        if level is None:
-            self._driven_from_outside.pop(pin, None)
-        else:
-            self._driven_from_outside[pin] = level
+        bit = 1 << pin
+        self._outside = self._outside & ~bit | (0 if level is None else bit)
+        self._outside_levels = self._outside_levels & ~bit | (bit if level else 0)
         self._update()
 
     def level(self, pin: int) -> bool:
@@ -123,29 +123,31 @@ class GpioPort(RegisterBlock):
     def _update(self) -> None:
         """Work out every pin's level, then tell who listens."""
         before = self._levels
-        self._levels = sum(self._level_of(pin) << pin for pin in _PINS)
-        for pin in _PINS:
-            driven = self._driven(pin)
-            if driven is not None and driven != self._outputs.get(pin):
-                self._outputs[pin] = driven
-                self.on_output(pin, driven)
-        changed = before ^ self._levels
-        for pin in _PINS:
-            if changed >> pin & 1:
-                self._pin_changed(pin, self.level(pin))
+        modes = self._values[MODER]
+        # An output drives its level; an open drain lets go of 1.
+        level = self._values[ODR]
+        driven = _pins_with(modes, _OUTPUT) & ~(level & self._values[OTYPER])
+        loose = self._outside_levels | _pins_with(self._values[PUPDR], _PULL_UP) & ~self._outside
+        # In analog mode the Schmitt trigger is off.
+        self._levels = driven & level | loose & ~driven & ~_pins_with(modes, _ANALOG)
+        fresh = driven & (~self._told | self._told_levels ^ level)
+        self._told |= driven
+        self._told_levels = self._told_levels & ~driven | driven & level
+        for pin in _pins_of(fresh):
+            self.on_output(pin, bool(level >> pin & 1))
+        for pin in _pins_of(before ^ self._levels):
+            self._pin_changed(pin, self.level(pin))
 
-    def _driven(self, pin: int) -> bool | None:
-        """What an output drives; an open drain lets go of 1."""
-        if self._values[MODER] >> 2 * pin & 3 != _OUTPUT:
-            return None
-        high = bool(self._values[ODR] >> pin & 1)
-        return None if high and self._values[OTYPER] >> pin & 1 else high
 
-    def _level_of(self, pin: int) -> bool:
-        if self._values[MODER] >> 2 * pin & 3 == _ANALOG:
-            return False  # the Schmitt trigger is off
-        driven = self._driven(pin)
-        if driven is not None:
-            return driven
-        pull = self._values[PUPDR] >> 2 * pin & 3 == _PULL_UP
-        return self._driven_from_outside.get(pin, pull)
+def _pins_with(fields: int, value: int) -> int:
+    """The pins whose two bits are `value`, a bit each."""
+    apart = fields ^ value * 0x5555_5555
+    free = ~(apart | apart >> 1) & 0x5555_5555
+    # Every second bit moves next to the one before it.
+    for shift, mask in ((1, 0x3333_3333), (2, 0x0F0F_0F0F), (4, 0x00FF_00FF), (8, 0xFFFF)):
+        free = (free | free >> shift) & mask
+    return free
+
+
+def _pins_of(mask: int) -> list[int]:
+    return [pin for pin in _PINS if mask >> pin & 1] if mask else []

@@ -108,6 +108,8 @@ class ResetAndClockControl(RegisterBlock):
         self._resets: list[tuple[int, int, Callable[[], None]]] = []
         self._reset_backup: list[Callable[[], None]] = []
         self.tree = self._read_tree()
+        # What the domains follow already.
+        self._followed: tuple[int, tuple[int, ...]] | None = None
 
     def reset(self) -> None:
         """On the HSI, everything else off; the backup domain and the reset flags stay."""
@@ -229,6 +231,10 @@ class ResetAndClockControl(RegisterBlock):
 
     def _follow_clocks(self) -> None:
         """Have every domain go on at its new rate, then tell those that wait for a tick."""
+        settings = self._selected, tuple(self._values.values())
+        if settings == self._followed:
+            return
+        self._followed = settings
         self.tree = self._read_tree()
         changed = [
             domain
