@@ -59,6 +59,33 @@ def test_a_pin_reaches_the_nvic_through_the_port_that_is_routed(chip, pin, numbe
     assert not chip.inputs[number].level
 
 
+USART_INPUTS = {
+    0x4001_1000: 37, 0x4000_4400: 38, 0x4000_4800: 39, 0x4000_4C00: 52, 0x4000_5000: 53,
+    0x4001_1400: 71, 0x4000_7800: 82, 0x4000_7C00: 83,
+}  # fmt: skip
+TIMER_INPUTS = {
+    0x4001_0000: 25, 0x4000_0000: 28, 0x4000_0400: 29, 0x4000_0800: 30, 0x4000_0C00: 50,
+    0x4000_1000: 54, 0x4000_1400: 55, 0x4001_0400: 44, 0x4001_4000: 24, 0x4001_4400: 25,
+    0x4001_4800: 26, 0x4000_1800: 43, 0x4000_1C00: 44, 0x4000_2000: 45,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("platform", ["stm32f746", "stm32f767"])
+def test_usarts_and_timers_have_the_inputs_of_the_vector_table(platform):
+    """RM0385 and RM0410 10.1.2: USART1 to UART8, then the updates of TIM1 to TIM14."""
+    chip = Chip(platform)
+    for usart, number in USART_INPUTS.items():
+        chip[usart] = 1 | 1 << 7  # UE, TXEIE
+        assert chip.inputs[number].level
+        chip[usart] = 0
+        assert not chip.inputs[number].level
+    for timer, number in TIMER_INPUTS.items():
+        chip[timer + 0x0C] = chip[timer + 0x14] = 1  # UIE, UG
+        assert chip.inputs[number].level
+        chip[timer + 0x10] = 0
+        assert not chip.inputs[number].level
+
+
 def test_two_timers_share_an_input(chip):
     """TIM1's update and TIM10 (RM0385 10.1.2)."""
     for timer in (0x4001_0000, TIM10):
@@ -110,10 +137,13 @@ def test_the_watchdog_asks_for_a_reset(chip):
 
 
 def test_the_backup_domain_is_reset_by_its_own_bit(chip):
+    chip[RCC + 0x70] = 1
+    assert chip[RCC + 0x70] == 0  # locked
     chip[PWR] = chip[PWR] | 1 << 8
     chip[RTC + 0x50] = 7
     chip.parts.reset(ResetCause.SOFTWARE)
     assert chip[RTC + 0x50] == 7
+    chip[PWR] = chip[PWR] | 1 << 8
     chip[RCC + 0x70] = 1 << 16
     assert chip[RTC + 0x50] == 0
 

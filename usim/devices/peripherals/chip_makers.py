@@ -46,8 +46,10 @@ def _make_flash(draft: Draft, _entry: Entry) -> Peripheral | None:
 
 
 def _make_power(draft: Draft, _entry: Entry) -> Peripheral:
-    draft.power = PowerControl(draft.pll_on)
-    return draft.power
+    power = draft.power = PowerControl(draft.pll_on)
+    if draft.clocks is not None:
+        draft.clocks.backup_writable = lambda: power.backup_writable
+    return power
 
 
 def _make_usart(draft: Draft, entry: Entry) -> Peripheral:

@@ -107,6 +107,8 @@ class ResetAndClockControl(RegisterBlock):
         self._domains: list[tuple[ClockDomain, Rate, tuple[int, int] | None]] = []
         self._resets: list[tuple[int, int, Callable[[], None]]] = []
         self._reset_backup: list[Callable[[], None]] = []
+        # PWR_CR1.DBP, without which BDCR takes no writes (5.3.20).
+        self.backup_writable: Callable[[], bool] = lambda: True
         self.tree = self._read_tree()
         # What the domains follow already.
         self._followed: tuple[int, tuple[int, ...]] | None = None
@@ -189,7 +191,8 @@ class ResetAndClockControl(RegisterBlock):
             kept = 0 if value & _RMVF else self._values[CSR] & _RESET_FLAGS
             self._values[CSR] = kept | value & _LSION
         elif offset == BDCR:
-            self._set_backup(value & _BDCR_WRITABLE)
+            if self.backup_writable():
+                self._set_backup(value & _BDCR_WRITABLE)
         elif offset in _RESETS:
             self._reset_peripherals(offset, value & ~self._values[offset])
             self._values[offset] = value
