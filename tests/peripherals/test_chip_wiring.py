@@ -143,6 +143,7 @@ def test_the_backup_domain_is_reset_by_its_own_bit(chip):
     chip[RTC + 0x50] = 7
     chip.parts.reset(ResetCause.SOFTWARE)
     assert chip[RTC + 0x50] == 7
+    chip[RCC + 0x40] = 1 << 28
     chip[PWR] = chip[PWR] | 1 << 8
     chip[RCC + 0x70] = 1 << 16
     assert chip[RTC + 0x50] == 0
