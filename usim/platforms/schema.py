@@ -168,6 +168,7 @@ class MemorySpec(_Strict):
     """All memory."""
 
     regions: dict[str, RegionSpec] = Field(min_length=1)
+    external: dict[str, RegionSpec] = Field(default_factory=dict)
     flash_interface: FlashInterfaceSpec
 
 
