@@ -27,6 +27,7 @@ from usim.devices.peripherals import (
 from usim.devices.peripherals.flash import ACR
 from usim.devices.peripherals.rcc import ResetAndClockControl
 from usim.devices.peripherals.usart import Usart
+from usim.devices.polling import Polling
 from usim.devices.system_registers import BASE, CFSR, DFSR, VTOR, DebugUnit
 from usim.devices.unicorn_engine import REGISTER_IDS, Stop, StopKind, UnicornEngine
 from usim.errors import DeviceError, DeviceTimeoutError, ProtectionError
@@ -126,6 +127,7 @@ class EmbeddedDevice(Device):
         engine = self._core.engine
         timer = engine.timer or engine.enable_timing()
         timer.keeps_replaced_code = True
+        self._polling.enabled = False
         return timer
 
     @property
@@ -306,10 +308,12 @@ class EmbeddedDevice(Device):
         if chip.flash is not None:
             chip.flash.on_access_control = self._follow_access_control
         self._bus = ChipBus(self.platform, self._memory, core.system, chip)
+        self._polling = Polling(core.engine, events, self._memory)
         for space, read, write in self._bus.register_spaces():
+            accesses = self._polling.watch(space.start, read, write)
             if BASE in space:
-                read, write = core.privileged_only(read, write)  # noqa: PLW2901
-            core.engine.map_registers(space, read, write)
+                accesses = core.privileged_only(*accesses)
+            core.engine.map_registers(space, *accesses)
         core.engine.store_to_read_only = self._bus.store_to_flash
 
     def _request_reset(self, cause: ResetCause) -> None:

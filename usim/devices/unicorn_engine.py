@@ -241,6 +241,20 @@ class UnicornEngine:
             self._hooks.here(), executing=self._hooks.is_serving_register
         )
 
+    def executed_now(self) -> int:
+        """Instructions executed before the current one; exact inside register callbacks too."""
+        return self.counter.executed_before(self._hooks.here())
+
+    def here(self) -> int:
+        """The instruction that runs; exact inside register callbacks too."""
+        return self._hooks.here()
+
+    def skip(self, time: int, instructions: int) -> None:
+        """Let code pass that need not be executed, as what it does is known."""
+        self.counter.skip(instructions)
+        if self.timer is not None:
+            self.timer.skip(time)
+
     @property
     def pc(self) -> int:
         """The address of the next instruction."""
