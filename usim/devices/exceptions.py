@@ -117,8 +117,8 @@ class ExceptionModel:
 
     def wakes(self) -> bool:
         """Whether what is pending ends WFI: PRIMASK does not count (B1.5.19)."""
-        read = self._engine.read_register
-        level = self._nvic.execution_priority(0, read("basepri"), read("faultmask"))
+        basepri, faultmask = self._engine.registers.read("basepri", "faultmask")
+        level = self._nvic.execution_priority(0, basepri, faultmask)
         return self._nvic.next_above(level) is not None
 
     @property
@@ -172,8 +172,7 @@ class ExceptionModel:
     # Priorities.
 
     def _level(self) -> int:
-        read = self._engine.read_register
-        masks = (read("primask"), read("basepri"), read("faultmask"))
+        masks = self._engine.registers.read("primask", "basepri", "faultmask")
         return self._nvic.execution_priority(*masks)
 
     def _escalated(self, number: int, stop: Stop) -> int:

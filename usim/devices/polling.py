@@ -98,7 +98,7 @@ class Polling:
 
     def _see(self) -> _Sight:
         engine = self._engine
-        registers = tuple(engine.read_register(name) for name in _REGISTERS)
+        registers = engine.registers.read(*_REGISTERS)
         return _Sight(engine.here(), registers, engine.time_now(), engine.executed_now())
 
     def _iterations_left(self, period: int) -> int:
