@@ -15,19 +15,20 @@ from typing import Final
 
 from usim.devices.base import COUNT_KINDS, Capabilities, Device, Timing
 from usim.devices.cache_registers import CacheRegisters
-from usim.devices.chip_bus import ChipBus
+from usim.devices.chip_bus import ChipBus, Serve, Take
 from usim.devices.events import EventQueue
 from usim.devices.exceptions import ExceptionModel
 from usim.devices.execution import Execution
 from usim.devices.fpu_registers import FpuRegisters
 from usim.devices.host_memory import FlashCells, HostMemory
 from usim.devices.nvic import SYSTICK, Nvic
-from usim.devices.nvic_registers import NvicRegisters
+from usim.devices.nvic_registers import STIR, NvicRegisters
 from usim.devices.peripherals import USART_TYPE, build_peripherals
 from usim.devices.peripherals.rcc import ResetAndClockControl
 from usim.devices.peripherals.usart import Usart
 from usim.devices.system_control import SystemControl
 from usim.devices.system_registers import (
+    BASE,
     CCR,
     CFSR,
     CPACR,
@@ -50,6 +51,7 @@ _LOG = logging.getLogger(__name__)
 
 # Between slices Python looks at the clock and at Ctrl-C; 0.02 to 0.1 s of emulation.
 _SLICE_INSTRUCTIONS: Final = 5_000_000
+_USERSETMPEND: Final = 1 << 1  # CCR
 _ERASED_FLASH: Final = b"\xff"
 _CLEARED_BY_RESET: Final = (
     *(f"r{i}" for i in range(13)),
@@ -121,6 +123,7 @@ class EmbeddedDevice(Device):
             system.attach(unit)
         system.on_write[CCR] = self._caches.follow_control
         system.on_write[CPACR] = lambda _: self._execution.follow_fpu()
+        self._fpu.on_change = self._execution.follow_fpu
 
     def close(self) -> None:
         """Free the machine."""
@@ -281,6 +284,11 @@ class EmbeddedDevice(Device):
         self._refuse_denied(address, size_bytes, is_write=False)
         return self._read(address, size_bytes)
 
+    def load_vector(self, address: int) -> bytes:
+        """The core's read of a vector, by the default memory map (B3.5.1)."""
+        self._check(address, 4, "read")
+        return self._read(address, 4)
+
     def store(self, address: int, data: bytes) -> None:
         """The core's own write, for the exception model."""
         self._check(address, len(data), "write")
@@ -321,8 +329,37 @@ class EmbeddedDevice(Device):
         self._chip = build_peripherals(self._machine, cells, self.platform.external_clock_hz)
         self._bus = ChipBus(self.platform, self._memory, self._system, self._chip)
         for space, read, write in self._bus.register_spaces():
+            if BASE in space:
+                read, write = self._privileged_only(engine, read, write)  # noqa: PLW2901
             engine.map_registers(space, read, write)
         engine.store_to_read_only = self._bus.store_to_flash
+
+    def _privileged_only(
+        self, engine: UnicornEngine, read: Serve, write: Take
+    ) -> tuple[Serve, Take]:
+        """The system space faults for unprivileged code (B3.2.1), but STIR with USERSETMPEND."""
+
+        def is_denied(offset: int) -> bool:
+            if not self._mpu.expects_unprivileged:
+                return False
+            if engine.is_privileged and not engine.accesses_unprivileged():
+                return False
+            is_open = BASE + offset == STIR and self._system.value(CCR) & _USERSETMPEND
+            return not is_open
+
+        def guarded_read(offset: int, size_bytes: int) -> int:
+            if is_denied(offset):
+                engine.refuse_access(StopKind.READ, BASE + offset)
+                return 0
+            return read(offset, size_bytes)
+
+        def guarded_write(offset: int, size_bytes: int, value: int) -> None:
+            if is_denied(offset):
+                engine.refuse_access(StopKind.PRECISE_WRITE, BASE + offset)
+            else:
+                write(offset, size_bytes, value)
+
+        return guarded_read, guarded_write
 
     def _core(self) -> UnicornEngine:
         if self._engine is None:

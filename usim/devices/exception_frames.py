@@ -36,6 +36,8 @@ class Memory(Protocol):
 
     def load(self, address: int, size_bytes: int) -> bytes: ...
 
+    def load_vector(self, address: int) -> bytes: ...
+
     def store(self, address: int, data: bytes) -> None: ...
 
 
@@ -109,7 +111,6 @@ class Frames:
         """Store the floating-point registers where room was left. AccessError without memory."""
         self._fpu.control &= ~LSPACT
         data = struct.pack("<17I", *self._fp_values())
-        self._engine.write_register("fpscr", self._fpu.default_status)
         self._memory.store(self._fpu.address, data)
 
     def read(self, exc_return: int) -> Frame:
@@ -128,11 +129,12 @@ class Frames:
         engine = self._engine
         process_stack, with_fp = bool(exc_return & 4), not exc_return & 0x10
         active = frame.exception
-        engine.write_register("ipsr", active)
+        # All while the handler's mode lasts: Unicorn refuses an unprivileged thread.
         engine.write_register("psp" if process_stack else "msp", frame.stack_pointer)
         control = engine.read_register("control") & ~(CONTROL_SPSEL | CONTROL_FPCA)
         control |= CONTROL_SPSEL if process_stack else 0
         engine.write_register("control", control | (CONTROL_FPCA if with_fp else 0))
+        engine.write_register("ipsr", active)
         for name, value in zip(_BASIC_FRAME[:6], frame.values, strict=False):
             engine.write_register(name, value)
         if with_fp:

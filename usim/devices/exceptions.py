@@ -280,7 +280,7 @@ class ExceptionModel:
 
     def _vector(self, number: int) -> int | None:
         try:
-            return int.from_bytes(self._memory.load(self._vtor + 4 * number, 4), "little")
+            return int.from_bytes(self._memory.load_vector(self._vtor + 4 * number), "little")
         except AccessError:
             return None
 

@@ -56,7 +56,7 @@ def record_fault(system: SystemRegisters, stop: Stop, *, in_thumb_state: bool) -
 
 def _classify(system: SystemRegisters, stop: Stop, *, in_thumb_state: bool) -> tuple[int, int]:
     match stop.kind:
-        case StopKind.READ:
+        case StopKind.READ | StopKind.PRECISE_WRITE:
             system.set_value(BFAR, stop.address)
             return BUS_FAULT, PRECISERR | BFARVALID
         case StopKind.WRITE:

@@ -6,6 +6,7 @@ B3.2.24; MVFR0 to MVFR2 from the Cortex-M7 TRM.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 FPCCR: Final = 0xE000_EF34
@@ -27,13 +28,14 @@ _MVFR_DOUBLE: Final = (0x1011_0221, 0x1200_0011, 0x0000_0040)
 
 
 class FpuRegisters:
-    """FPCCR, FPCAR, FPDSCR and what the unit is."""
+    """FPCCR, FPCAR, FPDSCR and what the unit is; `on_change` is called when software writes."""
 
     addresses = frozenset({FPCCR, FPCAR, FPDSCR, MVFR0, MVFR0 + 4, MVFR0 + 8})
     not_merged: frozenset[int] = frozenset()
 
     def __init__(self, *, double_precision: bool) -> None:
         self._identification = _MVFR_DOUBLE if double_precision else _MVFR_SINGLE
+        self.on_change: Callable[[], None] = lambda: None
         self.reset()
 
     def reset(self) -> None:
@@ -55,6 +57,7 @@ class FpuRegisters:
             self.address = value & ~7
         elif address == FPDSCR:
             self.default_status = value & _FPDSCR_BITS
+        self.on_change()
 
     @property
     def stacks(self) -> bool:

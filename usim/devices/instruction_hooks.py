@@ -13,6 +13,7 @@ from typing import Any, Final
 from unicorn import Uc, UcError, arm_const, unicorn_const
 from unicorn.unicorn_py3.unicorn import uclib
 
+from usim.devices.block_boundaries import instructions_in
 from usim.errors import DeviceError
 from usim.timing.addresses import find_accesses
 from usim.timing.counter import InspectReason, InstructionCounter, divisions_in
@@ -48,6 +49,14 @@ def _sends_of_events(code: bytes, address: int) -> Iterator[int]:
         offset += size
 
 
+def _behind_special_registers(code: bytes, address: int) -> Iterator[int]:
+    """Where instructions stand behind MRS, MSR and CPS (B5.2)."""
+    for place in instructions_in(code, address):
+        first = int.from_bytes(code[place - address : place - address + 2], "little")
+        if first >> 4 == 0xF38 or first == 0xF3EF or first >> 5 == 0xB66 >> 1:
+            yield place + (2 if first >> 12 == 0xB else 4)
+
+
 class InstructionHooks:
     """The hooks of one core; `memory` is the timing model that wants to see accesses, if any."""
 
@@ -61,7 +70,7 @@ class InstructionHooks:
         self._unhooked_accesses: list[int] = []
         self._hooked: set[tuple[int, str]] = set()
         self._passing: Hook | None = None
-        # Told once a block is met that writes CONTROL.
+        # Told once a block is met that may write CONTROL.
         self.on_control_write: Callable[[], None] = lambda: None
         self.add(unicorn_const.UC_HOOK_BLOCK, "usim_on_block", EVERYWHERE)
 
@@ -154,8 +163,12 @@ class InstructionHooks:
                 self._hook_register_access(place)
                 for place in self._register_accesses(code, address)
             ]
-        if InspectReason.CONTROL in self._counter.inspect_reasons:
+        if InspectReason.SPECIAL in self._counter.inspect_reasons:
             self.on_control_write()
+            hooked += [
+                self._hook_once(place, "usim_on_special_done", self._counter.pointer)
+                for place in _behind_special_registers(code, address)
+            ]
         if InspectReason.SEND_EVENT in self._counter.inspect_reasons:
             hooked += [
                 self._hook_once(place, "usim_on_send_event", self._counter.pointer)

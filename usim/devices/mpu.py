@@ -83,7 +83,8 @@ class Mpu:
         self._state.counter = counter.pointer
         self._count = regions
         self.on_change: Callable[[], None] = lambda: None
-        self._may_be_unprivileged = False
+        # Whether any code writes CONTROL.
+        self.expects_unprivileged = False
         self.reset()
         counter.attach_protection(self.pointer)
 
@@ -100,8 +101,8 @@ class Mpu:
 
     def expect_unprivileged(self) -> None:
         """The program writes CONTROL: not all of its code may be privileged."""
-        if not self._may_be_unprivileged:
-            self._may_be_unprivileged = True
+        if not self.expects_unprivileged:
+            self.expects_unprivileged = True
             self.on_change()
 
     # What it denies.
@@ -114,7 +115,7 @@ class Mpu:
         regions = self._state.regions[: self._state.region_count]
         if any(region.privileged & _DATA != _DATA for region in regions):
             return True
-        return not self._state.background or self._may_be_unprivileged
+        return not self._state.background or self.expects_unprivileged
 
     def denies(self, address: int, size_bytes: int, *, is_write: bool) -> bool:
         """Whether the core itself may not access this, as what runs now."""

@@ -32,6 +32,7 @@ class StopKind(Enum):
     UNDEFINED = auto()
     READ = auto()  # no memory there to read
     WRITE = auto()  # ... or to write, or it is read-only
+    PRECISE_WRITE = auto()  # a store that the core knows to be wrong before it leaves
     FETCH = auto()
     WATCHED = auto()  # behind an access to `address`, which is watched
 

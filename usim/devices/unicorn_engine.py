@@ -155,6 +155,12 @@ class UnicornEngine:
 
     # Registers.
 
+    def accesses_unprivileged(self) -> bool:
+        """Whether the access that a register callback serves is that of LDRT, STRT or the like."""
+        code = bytes(self._uc.mem_read(self._hooks.here(), 4))
+        # A6.3.8 and A6.3.10.
+        return code[1] & 0xFE == 0xF8 and not code[0] & 0x80 and code[3] & 0x0F == 0x0E
+
     def read_register(self, name: str) -> int:
         """Return a register by its name in REGISTER_IDS."""
         return int(self._uc.reg_read(REGISTER_IDS[name]))

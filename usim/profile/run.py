@@ -29,6 +29,11 @@ _NOWHERE: Final = 0xFFFF_FFF0
 _QUIET: Final = frozenset({StopKind.SVC, StopKind.EXCEPTION_RETURN})
 
 EndReason = Literal["until", "returned", "exit", "breakpoint", "limit", "endless loop", "asleep"]
+_ENDINGS: Final[dict[StopKind, EndReason]] = {
+    StopKind.REACHED: "until",
+    StopKind.SLEEP: "asleep",
+    StopKind.HALTED: "endless loop",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,13 +223,8 @@ class _Run:
         """What a stop means; None to go on."""
         if stop.pc == returns_to and stop.kind in (StopKind.REACHED, StopKind.UNDEFINED):
             return Ending("returned", returns_to, self._device.read_register("r0"))
-        if stop.kind is StopKind.REACHED:
-            assert until is not None
-            return Ending("until", until)
-        if stop.kind is StopKind.SLEEP:
-            return Ending("asleep", stop.pc)
-        if stop.kind is StopKind.HALTED:
-            return Ending("endless loop", stop.pc)
+        if stop.kind in _ENDINGS:
+            return Ending(_ENDINGS[stop.kind], stop.pc)
         if stop.kind is StopKind.BKPT:
             return self._break(stop)
         if stop.kind is StopKind.RESET:

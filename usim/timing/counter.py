@@ -66,7 +66,7 @@ class InspectReason(IntFlag):
     ACCESSES = 4
     POINTERS = 8  # a core register holds one
     SEND_EVENT = 16
-    CONTROL = 32  # its code writes CONTROL
+    SPECIAL = 32  # its code reads or writes CONTROL, or sets FAULTMASK
 
 
 class Watched(IntFlag):

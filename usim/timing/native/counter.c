@@ -11,6 +11,11 @@
 
 #define UC_MEM_WRITE 17   /* unicorn.h's uc_mem_type */
 #define UC_ARM_REG_CPSR 3 /* arm.h's uc_arm_reg */
+#define UC_ARM_REG_IPSR 114
+#define UC_ARM_REG_CONTROL 117
+#define CONTROL_SPSEL 2U
+#define UC_ARM_REG_MSP 115
+#define UC_ARM_REG_PSP 116
 #define UC_ARM_REG_PRIMASK 123
 #define UC_ARM_REG_BASEPRI 124
 #define UC_ARM_REG_FAULTMASK 126
@@ -35,9 +40,16 @@ static uint32_t is_send_event(uint16_t first, uint16_t second) {
     return first == 0xBF40U || (first == 0xF3AFU && second == 0x8004U);
 }
 
-/* MSR CONTROL, Rn (B5.2.3). */
-static uint32_t is_control_write(uint16_t first, uint16_t second) {
-    return (first & 0xFFF0U) == 0xF380U && second == 0x8814U;
+static uint32_t is_control_read(uint16_t first, uint16_t second) {
+    return first == 0xF3EFU && (second & 0xF0FFU) == 0x8014U;
+}
+
+/* MRS and MSR CONTROL; MSR MSP, PSP and FAULTMASK; CPSID f (B5.2.1 to B5.2.3). */
+static uint32_t is_special(uint16_t first, uint16_t second) {
+    return is_control_read(first, second) != 0U ||
+           ((first & 0xFFF0U) == 0xF380U &&
+            (second == 0x8814U || second == 0x8813U || second == 0x8808U || second == 0x8809U)) ||
+           (first & 0xFFFDU) == 0xB671U;
 }
 
 /* Coprocessors 10 and 11: encodings 1110 11.. and 1111 11.. (A5.3.18, A6.4 to A6.7). */
@@ -122,8 +134,8 @@ static uint32_t needs_inspection(counter_t *counter, uint32_t address, uint32_t 
         if (is_send_event(first, second) != 0U) {
             reasons |= INSPECT_SEND_EVENT;
         }
-        if (is_control_write(first, second) != 0U) {
-            reasons |= INSPECT_CONTROL;
+        if (is_special(first, second) != 0U) {
+            reasons |= INSPECT_SPECIAL;
         }
         if (makes_register_pointer(first, second) != 0U ||
             is_register(literal(counter, address + i, first, second)) != 0U) {
@@ -386,6 +398,45 @@ USIM_EXPORT void usim_on_register_stored(void *engine, uint64_t address, uint32_
         return;
     }
     stop_inside(counter, at, EVENT_DUE);
+}
+
+/*
+ * UC_HOOK_CODE behind an instruction that is_special: what Unicorn does there that an Armv7-M core
+ * does not. A handler can't set CONTROL.SPSEL, NMI and HardFault not FAULTMASK (B1.4.4), stack
+ * pointers are multiples of 4, and CONTROL has three bits.
+ */
+static void align_stack_pointer(const counter_t *counter, int number) {
+    uint32_t pointer = register_value(counter, number);
+    if ((pointer & 3U) != 0U) {
+        pointer &= ~3U;
+        counter->reg_write(counter->engine, number, &pointer);
+    }
+}
+
+USIM_EXPORT void usim_on_special_done(void *engine, uint64_t address, uint32_t size, void *user) {
+    counter_t *counter = user;
+    uint8_t bytes[4];
+    (void)size;
+    const uint32_t running = register_value(counter, UC_ARM_REG_IPSR) & 0x1FFU;
+    uint32_t control = register_value(counter, UC_ARM_REG_CONTROL);
+    if (running != 0U && (control & CONTROL_SPSEL) != 0U) {
+        control &= ~CONTROL_SPSEL;
+        counter->reg_write(engine, UC_ARM_REG_CONTROL, &control);
+    }
+    align_stack_pointer(counter, UC_ARM_REG_MSP);
+    align_stack_pointer(counter, UC_ARM_REG_PSP);
+    if ((running == 2U || running == 3U) && register_value(counter, UC_ARM_REG_FAULTMASK) != 0U) {
+        const uint32_t clear = 0;
+        counter->reg_write(engine, UC_ARM_REG_FAULTMASK, &clear);
+    }
+    if ((uint32_t)address == counter->block_address ||
+        counter->mem_read(engine, address - 4U, bytes, sizeof bytes) != 0 ||
+        is_control_read(halfword_at(bytes), halfword_at(bytes + 2)) == 0U) {
+        return;
+    }
+    const int target = counter->register_ids[bytes[3] & 0xFU];
+    const uint32_t value = register_value(counter, target) & 7U;
+    counter->reg_write(engine, target, &value);
 }
 
 /* UC_HOOK_CODE on a SEV. */

@@ -58,7 +58,7 @@ enum inspect_reason {
     INSPECT_ACCESSES = 4,
     INSPECT_POINTERS = 8, /* a core register holds one, to be used here or not */
     INSPECT_SEND_EVENT = 16,
-    INSPECT_CONTROL = 32 /* MSR CONTROL: code may be unprivileged from then on */
+    INSPECT_SPECIAL = 32 /* MRS or MSR CONTROL, or FAULTMASK is set */
 };
 
 typedef struct timer timer_t;

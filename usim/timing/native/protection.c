@@ -44,6 +44,17 @@ static uint32_t is_allowed(const protection_t *protection, uint32_t first, uint3
            (rights_at(protection, last, privileged) & right) != 0U;
 }
 
+/* LDRT, STRT and their like access memory as unprivileged code does (A6.3.8, A6.3.10). */
+static uint32_t is_unprivileged_access(const protection_t *protection) {
+    const counter_t *counter = protection->counter;
+    uint8_t bytes[4];
+    const uint32_t pc = register_of(protection, counter->register_ids[15]) & ~1U;
+    if (counter->mem_read(counter->engine, pc, bytes, sizeof bytes) != 0) {
+        return 0;
+    }
+    return (bytes[1] & 0xFEU) == 0xF8U && (bytes[0] & 0x80U) == 0U && (bytes[3] & 0x0FU) == 0x0EU;
+}
+
 static uint32_t is_denied(const protection_t *protection, uint32_t first, uint32_t last,
                           uint32_t right) {
     if (protection->enabled == 0U || first >> 20 == PRIVATE_BUS) {
@@ -62,6 +73,9 @@ static uint32_t is_denied(const protection_t *protection, uint32_t first, uint32
     }
     const uint32_t privileged =
         running != 0U || (register_of(protection, UC_ARM_REG_CONTROL) & 1U) == 0U;
+    if (privileged != 0U && as_privileged != 0U) {
+        return right != MAY_EXECUTE && is_unprivileged_access(protection);
+    }
     return (privileged != 0U ? as_privileged : as_unprivileged) == 0U;
 }
 
