@@ -85,7 +85,7 @@ class Frames:
         aligned = with_fp or bool(self._system.value(CCR) & _STKALIGN)
         padding = sp & 4 if aligned else 0
         frame_at = (sp - size - padding) & 0xFFFF_FFFF
-        values = [engine.read_register(name) for name in _BASIC_FRAME]
+        values = list(engine.registers.read(*_BASIC_FRAME))
         values[6] &= ~1
         values[7] |= _XPSR_PADDED if padding else 0
         if with_fp and not self._fpu.stacks_lazily:
@@ -94,9 +94,10 @@ class Frames:
             self._leave_room(frame_at + _FP_OFFSET, ready)
         engine.write_register("sp", frame_at)
         self._memory.store(frame_at, struct.pack(f"<{len(values)}I", *values))
+        engine.account_access(frame_at, 4 * len(values), is_write=True)
 
     def _fp_values(self) -> list[int]:
-        return [self._engine.read_register(name) for name in _FP_REGISTERS]
+        return list(self._engine.registers.read(*_FP_REGISTERS))
 
     def _leave_room(self, address: int, ready: int) -> None:
         control = self._engine.read_register("control")
@@ -112,6 +113,7 @@ class Frames:
         self._fpu.control &= ~LSPACT
         data = struct.pack("<17I", *self._fp_values())
         self._memory.store(self._fpu.address, data)
+        self._engine.account_access(self._fpu.address, len(data), is_write=True)
 
     def read(self, exc_return: int) -> Frame:
         """The frame that a return is to restore. AccessError if the stack is no memory."""
@@ -120,6 +122,7 @@ class Frames:
         waiting = self._fpu.is_waiting
         size = _EXTENDED_BYTES if with_fp else _BASIC_BYTES
         frame = self._memory.load(sp, size if with_fp and not waiting else _BASIC_BYTES)
+        self._engine.account_access(sp, len(frame), is_write=False)
         words = struct.unpack(f"<{len(frame) // 4}I", frame)
         padded = words[7] & _XPSR_PADDED and (with_fp or self._system.value(CCR) & _STKALIGN)
         return Frame(words[:8], words[8:25], sp + size + (4 if padded else 0))
@@ -135,11 +138,10 @@ class Frames:
         control |= CONTROL_SPSEL if process_stack else 0
         engine.write_register("control", control | (CONTROL_FPCA if with_fp else 0))
         engine.write_register("ipsr", active)
-        for name, value in zip(_BASIC_FRAME[:6], frame.values, strict=False):
-            engine.write_register(name, value)
+        engine.registers.write(_BASIC_FRAME[:6], frame.values[:6])
         if with_fp:
             self._fpu.control &= ~LSPACT
-            for name, value in zip(_FP_REGISTERS, frame.fp_values, strict=False):
-                engine.write_register(name, value)
+            if frame.fp_values:
+                engine.registers.write(_FP_REGISTERS, frame.fp_values[: len(_FP_REGISTERS)])
         engine.write_register("xpsr", frame.values[7] & (_XPSR_FLAGS | XPSR_IT) | active)
         engine.jump(frame.values[6], thumb=bool(frame.values[7] & _XPSR_THUMB))

@@ -117,8 +117,8 @@ class ExceptionModel:
 
     def wakes(self) -> bool:
         """Whether what is pending ends WFI: PRIMASK does not count (B1.5.19)."""
-        read = self._engine.read_register
-        level = self._nvic.execution_priority(0, read("basepri"), read("faultmask"))
+        basepri, faultmask = self._engine.registers.read("basepri", "faultmask")
+        level = self._nvic.execution_priority(0, basepri, faultmask)
         return self._nvic.next_above(level) is not None
 
     @property
@@ -172,8 +172,7 @@ class ExceptionModel:
     # Priorities.
 
     def _level(self) -> int:
-        read = self._engine.read_register
-        masks = (read("primask"), read("basepri"), read("faultmask"))
+        masks = self._engine.registers.read("primask", "basepri", "faultmask")
         return self._nvic.execution_priority(*masks)
 
     def _escalated(self, number: int, stop: Stop) -> int:
@@ -280,9 +279,11 @@ class ExceptionModel:
 
     def _vector(self, number: int) -> int | None:
         try:
-            return int.from_bytes(self._memory.load_vector(self._vtor + 4 * number), "little")
+            vector = self._memory.load_vector(self._vtor + 4 * number)
         except AccessError:
             return None
+        self._engine.account_access(self._vtor + 4 * number, 4, is_write=False)
+        return int.from_bytes(vector, "little")
 
     # Return.
 

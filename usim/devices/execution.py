@@ -6,6 +6,7 @@ does not depend on how long a slice is or how fast the host runs.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, Literal
 
 from usim.devices.events import EventQueue
@@ -39,6 +40,8 @@ class Execution:
         # No exception is entered before what made it pending.
         self._not_before = 0
         self._pending_seen = 0
+        # What AIRCR.SYSRESETREQ does.
+        self.on_reset_request: Callable[[], None] = self.request_reset
         self.events.on_change = self._follow_events
         nvic.on_change = self._follow_nvic
         self._follow_nvic()
@@ -66,6 +69,14 @@ class Execution:
         """End the run with HALTED."""
         self._halt_asked = True
         self._engine.halt()
+
+    def software_reset(self) -> None:
+        """AIRCR.SYSRESETREQ."""
+        self.on_reset_request()
+
+    def send_event(self) -> None:
+        """Set the event register: WFE ends, or does not wait the next time."""
+        self._engine.counter.set_event_register()
 
     def wake(self) -> None:
         """Leave WFI or WFE, as a debugger makes the core do."""

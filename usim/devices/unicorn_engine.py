@@ -17,6 +17,7 @@ from unicorn.unicorn_py3.unicorn import uclib
 from usim.devices.block_boundaries import boundaries_in, first_floating_point, instructions_in
 from usim.devices.instruction_hooks import EVERYWHERE, Hook, InstructionHooks
 from usim.devices.mpu import Mpu
+from usim.devices.registers import REGISTER_IDS, Registers
 from usim.devices.stops import INTERRUPTS, KINDS, NOT_EXECUTED, Stop, StopKind
 from usim.devices.watchpoints import Watchpoints
 from usim.errors import DeviceError
@@ -28,29 +29,9 @@ from usim.timing.timer import CycleTimer
 __all__ = ["REGISTER_IDS", "Stop", "StopKind", "UnicornEngine"]
 
 _THUMB: Final = 1
+_SAVED: Final = tuple(f"r{i}" for i in range(15))
 # ITSTATE, where xPSR has it (B1.4.2).
 XPSR_IT: Final = 0x0600_FC00
-
-REGISTER_IDS: Final[dict[str, int]] = {
-    **{f"r{i}": getattr(arm_const, f"UC_ARM_REG_R{i}") for i in range(13)},
-    "r13": arm_const.UC_ARM_REG_SP,
-    "r14": arm_const.UC_ARM_REG_LR,
-    "r15": arm_const.UC_ARM_REG_PC,
-    "sp": arm_const.UC_ARM_REG_SP,
-    "lr": arm_const.UC_ARM_REG_LR,
-    "pc": arm_const.UC_ARM_REG_PC,
-    "msp": arm_const.UC_ARM_REG_MSP,
-    "psp": arm_const.UC_ARM_REG_PSP,
-    "xpsr": arm_const.UC_ARM_REG_XPSR,
-    "ipsr": arm_const.UC_ARM_REG_IPSR,
-    "control": arm_const.UC_ARM_REG_CONTROL,
-    "primask": arm_const.UC_ARM_REG_PRIMASK,
-    "basepri": arm_const.UC_ARM_REG_BASEPRI,
-    "faultmask": arm_const.UC_ARM_REG_FAULTMASK,
-    "fpscr": arm_const.UC_ARM_REG_FPSCR,
-    **{f"s{i}": getattr(arm_const, f"UC_ARM_REG_S{i}") for i in range(32)},
-}
-
 
 # YIELD and WFE (A7.7), encodings T1 and T2. Unicorn ends them with an error, pc behind them.
 _HINTS: Final = {
@@ -80,6 +61,7 @@ class UnicornEngine:
         )
         numbers = [REGISTER_IDS[f"r{i}"] for i in range(16)]
         self._handle: int = self._uc._uch.value
+        self.registers = Registers(self._uc._uch)
         self.counter = InstructionCounter(uclib, self._handle, numbers)
         self.timer: CycleTimer | None = None
         self.memory: MemoryModel | None = None
@@ -163,7 +145,7 @@ class UnicornEngine:
 
     def read_register(self, name: str) -> int:
         """Return a register by its name in REGISTER_IDS."""
-        return int(self._uc.reg_read(REGISTER_IDS[name]))
+        return self.registers.read(name)[0]
 
     def clear_it_state(self) -> None:
         """Nothing that follows is conditional: at the entry of an exception (B1.5.6).
@@ -177,7 +159,7 @@ class UnicornEngine:
 
     def write_register(self, name: str, value: int) -> None:
         """Set a register by its name in REGISTER_IDS."""
-        self._uc.reg_write(REGISTER_IDS[name], value & 0xFFFF_FFFF)
+        self.registers.write((name,), (value,))
 
     @property
     def in_thumb_state(self) -> bool:
@@ -225,6 +207,11 @@ class UnicornEngine:
         else:
             self._uc.ctl_flush_tb()
 
+    def account_access(self, address: int, size_bytes: int, *, is_write: bool) -> None:
+        """The core accesses memory by itself: it may have to wait."""
+        if self.memory is not None:
+            self.memory.access(address, size_bytes, is_write=is_write)
+
     def time_now(self) -> int:
         """Cycles before the current instruction, or instructions where only those are counted.
 
@@ -235,6 +222,20 @@ class UnicornEngine:
         return self.timer.cycles_before(
             self._hooks.here(), executing=self._hooks.is_serving_register
         )
+
+    def executed_now(self) -> int:
+        """Instructions executed before the current one; exact inside register callbacks too."""
+        return self.counter.executed_before(self._hooks.here())
+
+    def here(self) -> int:
+        """The instruction that runs; exact inside register callbacks too."""
+        return self._hooks.here()
+
+    def skip(self, time: int, instructions: int) -> None:
+        """Let code pass that need not be executed, as what it does is known."""
+        self.counter.skip(instructions)
+        if self.timer is not None:
+            self.timer.skip(time)
 
     @property
     def pc(self) -> int:
@@ -439,7 +440,7 @@ class UnicornEngine:
 
     def refuse_access(self, kind: StopKind, address: int) -> None:
         """Make the access that a register callback serves a fault; what it returns is not used."""
-        registers = {f"r{i}": self.read_register(f"r{i}") for i in range(15)}
+        registers = dict(zip(_SAVED, self.registers.read(*_SAVED), strict=True))
         self._bad_access = _BadAccess(kind, address, None, registers)
         self._uc.emu_stop()
 
@@ -460,7 +461,7 @@ class UnicornEngine:
             unicorn_const.UC_MEM_WRITE_PROT: StopKind.WRITE,
         }
         if self._bad_access is None:
-            registers = {f"r{i}": self.read_register(f"r{i}") for i in range(15)}
+            registers = dict(zip(_SAVED, self.registers.read(*_SAVED), strict=True))
             self._bad_access = _BadAccess(
                 kinds.get(access, StopKind.FETCH), address, self.read_register("pc"), registers
             )

@@ -44,7 +44,8 @@ def load_platform(name_or_path: str | Path, backend: str | None = None) -> Platf
         if change := next((path for path in changes if path.is_file()), None):
             description = merge(description, read_description(change))
     spec = parse(description)
-    regions = make_regions(spec.memory.regions, description)
+    memory = make_regions(spec.memory.regions | spec.memory.external, description)
+    regions = tuple(region for region in memory if region.name in spec.memory.regions)
     # The file's order decides the layout, not the schema's.
     extents = {name: getattr(spec.sections, name) for name in description.values["sections"]}
     return Platform(
@@ -60,6 +61,7 @@ def load_platform(name_or_path: str | Path, backend: str | None = None) -> Platf
             spec.memory.flash_interface.art_lines,
         ),
         regions=regions,
+        external=tuple(region for region in memory if region not in regions),
         placed_sections=place_sections(extents, regions, description),
         facts=_facts(spec),
         folder=file.parent,
@@ -173,7 +175,7 @@ def _facts(spec: PlatformSpec) -> tuple[Fact, ...]:
     ]
     rows += [
         (name, f"{format_bytes(region.size)} at {format_address(region.base)}", region)
-        for name, region in spec.memory.regions.items()
+        for name, region in (spec.memory.regions | spec.memory.external).items()
     ]
     return tuple(Fact(subject, value, of.source) for subject, value, of in rows if of is not None)
 

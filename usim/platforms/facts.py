@@ -152,6 +152,8 @@ class Platform:
     folder: Path
     repl_path: Path
     chip: Chip | None = None
+    # Memory beside the chip, which on a board is there once a program has set up its controller.
+    external: tuple[Region, ...] = ()
     # OpenOCD's configuration for a board with this chip.
     openocd_path: Path | None = None
 
@@ -179,7 +181,7 @@ class Platform:
 
     def region_at(self, address: int, size_bytes: int = 1) -> Region | None:
         """The region that holds all of [address, address + size_bytes), or None."""
-        for region in self.regions:
+        for region in (*self.regions, *self.external):
             if region.contains(address, size_bytes):
                 return region
         return None

@@ -58,7 +58,8 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    # Deferred: the whole is built once, when it is used, and not each part for itself as well.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 class FpuSpec(_Strict):
@@ -167,6 +168,7 @@ class MemorySpec(_Strict):
     """All memory."""
 
     regions: dict[str, RegionSpec] = Field(min_length=1)
+    external: dict[str, RegionSpec] = Field(default_factory=dict)
     flash_interface: FlashInterfaceSpec
 
 

@@ -158,6 +158,7 @@ def _library() -> ctypes.CDLL:
         ("usim_cache_maintain_line", 3),
         ("usim_cache_hits", 1),
         ("usim_cache_misses", 1),
+        ("usim_memory_access", 3),
         ("usim_memory_restart", 0),
         ("usim_memory_forget", 0),
     ):

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from usim.timing.block_price import BlockPrice, price_block
 from usim.timing.counter import InstructionCounter
 from usim.timing.decode import Instruction, decode
+from usim.timing.known_code import known_code
 from usim.timing.memory import MemoryModel
 from usim.timing.native_layout import (
     BRANCH_KINDS,
@@ -27,7 +29,7 @@ from usim.timing.native_layout import (
     Price,
     Timer,
 )
-from usim.timing.pipeline import NEUTRAL, Issued, State, issue, mispredict_cycles
+from usim.timing.pipeline import NEUTRAL, Issued, State, issue
 from usim.timing.tables import DEFAULT_PARAMETERS, Parameters
 from usim.timing.timed_block import TimedBlock, in_flight, span
 
@@ -268,37 +270,31 @@ class CycleTimer:
 
     def _price(self, state_id: int, address: int, size: int, result: Any) -> None:  # noqa: ANN401
         code = self._priced_code[address, size] = self._read_code(address, size)
-        instructions = decode(code, address)
-        entry = self._states[state_id]
-        issued = issue(instructions, entry, parameters=self.parameters)
+        block = self._price_of(code, address, self._states[state_id])
         price = result.contents
-        price.cycles = issued.cycles
+        price.cycles = block.cycles
         if self._memory_model is not None:
             in_it_block = self.left_of_it_block()
             price.accesses = self._memory_model.accesses_of(code, address, in_it_block)
-        price.in_flight = in_flight(issued.state)
-        price.own_cycles = span(entry, issued)
+        price.in_flight = block.in_flight
+        price.own_cycles = block.own_cycles
         price.function = self.function_at(address)
-        price.instructions = len(instructions)
-        price.next_state[0] = price.next_state[1] = self._id_of(issued.state)
+        price.instructions = block.instructions
+        price.next_state[0] = self._id_of(block.next_state)
+        price.next_state[1] = self._id_of(block.jumped_state)
         price.executions = price.mispredicts = price.stall_cycles = 0
-        last = instructions[-1] if instructions else None
-        kind: str = last.branch if last else "none"
-        if last is not None and kind != "none":
-            jumped = issue(instructions, entry, jumps=True, parameters=self.parameters)
-            price.next_state[1] = self._id_of(jumped.state)
-            if kind == "call" and last.target is None:
-                kind = "indirect_call"
-            price.backward = int(last.target is not None and last.target <= last.address)
-        price.branch = BRANCH_KINDS[kind]
-        indirect = kind in ("indirect", "indirect_call")
-        penalty = (
-            self.parameters.mispredict if indirect else mispredict_cycles(issued, self.parameters)
-        )
-        # From the branch's own cycle on, in whichever slot it is: the first fetch takes one more.
-        price.mispredict = penalty - 1 + price.in_flight
+        price.backward = int(block.is_backward)
+        price.branch = BRANCH_KINDS[block.branch]
+        price.mispredict = block.mispredict_cycles
         if self.on_new_block is not None:
-            self.on_new_block(instructions)
+            self.on_new_block(decode(code, address))
+
+    def _price_of(self, code: bytes, address: int, entry: State) -> BlockPrice:
+        def find() -> BlockPrice:
+            return price_block(code, address, entry, self.parameters)
+
+        known = known_code(code, address) if self.parameters == DEFAULT_PARAMETERS else None
+        return known.price((address, len(code)), entry, find) if known else find()
 
     # What was executed.
 
