@@ -73,6 +73,16 @@ def test_tasks_keep_their_floats_through_context_switches(compiler, timing, tmp_
         assert lines[2:] == ["equal", "interleaved", "done"]
 
 
+@pytest.mark.parametrize("timing", ["count", "full"])
+def test_no_tick_comes_early_or_late_whatever_the_tasks_do(compiler, timing, tmp_path):
+    with board_of("floating_tasks", compiler, tmp_path, timing=timing) as board:
+        board.run_to("tasks_start")
+        began = board.now_s
+        board.advance(0.1)
+        passed_ms = round((board.now_s - began) * 1000, 3)
+        assert board.chip.device.exceptions_entered[15] == pytest.approx(passed_ms, abs=1)
+
+
 def test_at_216_mhz_systick_and_the_cycle_counter_agree(compiler, tmp_path):
     with board_of("clock_216mhz", compiler, tmp_path) as board:
         board.wait_for_line("done", "usart1")

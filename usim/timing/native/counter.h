@@ -104,6 +104,7 @@ typedef struct {
     uint32_t entered;         /* enum entered */
     uint32_t traps_fpu;       /* stop before blocks that use the floating-point unit */
     uint32_t event_register;  /* of WFE; set by SEV */
+    uint32_t counts_cycles;   /* time is the timer's, else that of instructions */
     protection_t *protection; /* NULL: everything is allowed */
     uint8_t code_pages[CODE_PAGES / 8U]; /* bit set: code has run there since usim_counter_forget */
     slot_t slots[SLOTS];
