@@ -97,7 +97,7 @@ class EmbeddedDevice(Device):
         """
         self.transactions.runs += 1
         self._reset(cause or ResetCause.PIN)
-        core = self._core
+        core = self.core
         if not fpu_on:
             core.heed_cpacr()
         core.system.set_value(VTOR, vector_table)
@@ -117,14 +117,21 @@ class EmbeddedDevice(Device):
         return self._reset_cause
 
     @property
+    def core(self) -> CortexM7:
+        """The core with its own units; DeviceError before open()."""
+        if self._core_or_none is None:
+            raise DeviceError("the device is not open: call open() first")
+        return self._core_or_none
+
+    @property
     def chip(self) -> ChipPeripherals:
         """Peripherals, clocks and simulated time."""
-        self._core  # noqa: B018 - there is none before open()
+        self.core  # noqa: B018 - there is none before open()
         return self._chip
 
     def recorder(self) -> CycleTimer:
         """What records which blocks ran and who called whom; with timing "count" from now on."""
-        engine = self._core.engine
+        engine = self.core.engine
         timer = engine.timer or engine.enable_timing()
         timer.keeps_replaced_code = True
         self._polling.enabled = False
@@ -133,12 +140,12 @@ class EmbeddedDevice(Device):
     @property
     def executed_instructions(self) -> int:
         """Since open()."""
-        return self._core.engine.counter.executed
+        return self.core.engine.counter.executed
 
     @property
     def counted(self) -> int:
         """What `capabilities.count` names, since open()."""
-        engine = self._core.engine
+        engine = self.core.engine
         if self._timing == "count" or engine.timer is None:
             return engine.counter.executed
         return engine.timer.cycles
@@ -146,18 +153,18 @@ class EmbeddedDevice(Device):
     @property
     def fault_status(self) -> int:
         """CFSR."""
-        return self._core.system.value(CFSR)
+        return self.core.system.value(CFSR)
 
     @property
     def cache_use(self) -> tuple[CacheUse, ...]:
         """Hits and misses of the caches since the reset; empty where they are not modelled."""
-        memory = self._core.engine.memory
+        memory = self.core.engine.memory
         return memory.use() if memory is not None else ()
 
     @property
     def events(self) -> EventQueue:
         """What is scheduled, in cycles (or instructions) since open(), sleep included."""
-        return self._core.execution.events
+        return self.core.execution.events
 
     @property
     def now(self) -> int:
@@ -167,7 +174,7 @@ class EmbeddedDevice(Device):
     @property
     def exceptions_entered(self) -> dict[int, int]:
         """How often each exception was entered since open(), by its number."""
-        return dict(self._core.exceptions.entered)
+        return dict(self.core.exceptions.entered)
 
     def run_slice(self, stop_address: int, instructions: int) -> Stop:
         """Run until `stop_address`, for `instructions` or so, or to what the host has to handle.
@@ -176,39 +183,39 @@ class EmbeddedDevice(Device):
         for take_exception(). SLEEP: nothing that is scheduled can wake the core. RESET: the program
         or a watchdog asks for one. HALTED: halt() was called.
         """
-        return self._core.execution.run(stop_address & ~1, instructions)
+        return self.core.execution.run(stop_address & ~1, instructions)
 
     def set_breakpoints(self, addresses: Collection[int]) -> None:
         """Have `run_slice` stop at these addresses too (REACHED)."""
-        self._core.engine.set_breakpoints(addresses)
+        self.core.engine.set_breakpoints(addresses)
 
     def attach_debug(self, unit: DebugUnit) -> None:
         """Have accesses to the system space ask a debug unit first."""
-        self._core.system.debug = unit
+        self.core.system.debug = unit
 
     def write_dwt(self, address: int, value: int) -> None:
         """Set DWT_CTRL or DWT_CYCCNT, whether they are locked or not."""
-        self._core.system.dwt.set(address, value)
+        self.core.system.dwt.set(address, value)
 
     def add_debug_status(self, bits: int) -> None:
         """Set bits of DFSR."""
-        self._core.system.set_bits(DFSR, bits)
+        self.core.system.set_bits(DFSR, bits)
 
     def set_watchpoints(self, watchpoints: Sequence[Watchpoint]) -> None:
         """Have `run_slice` stop behind accesses of the program's to these (WATCHED)."""
-        self._core.engine.set_watchpoints(watchpoints)
+        self.core.engine.set_watchpoints(watchpoints)
 
     def halt(self) -> None:
         """End the running slice with HALTED, from within a callback or an event."""
-        self._core.execution.halt()
+        self.core.execution.halt()
 
     def wake(self) -> None:
         """Have the core leave WFI or WFE."""
-        self._core.execution.wake()
+        self.core.execution.wake()
 
     def take_exception(self, stop: Stop) -> None:
         """Enter the exception that `stop` calls for, or return from it; LockupError if it can't."""
-        self._core.execution.take(stop)
+        self.core.execution.take(stop)
 
     # The bus as the chip's debug port sees it: memory, peripherals and the system space.
 
@@ -217,7 +224,7 @@ class EmbeddedDevice(Device):
 
         AccessError where nothing answers, and for flash that is protected from being read out.
         """
-        self._core  # noqa: B018 - there is none before open()
+        self.core  # noqa: B018 - there is none before open()
         return self._bus.read(address, size_bytes)
 
     def bus_write(self, address: int, data: bytes) -> None:
@@ -226,7 +233,7 @@ class EmbeddedDevice(Device):
         Flash is programmed as by the core's own stores, in the width of FLASH_CR.PSIZE. AccessError
         where nothing answers, and for flash while programming is not set up.
         """
-        self._core  # noqa: B018 - there is none before open()
+        self.core  # noqa: B018 - there is none before open()
         self._bus.write(address, data)
 
     @property
@@ -267,7 +274,7 @@ class EmbeddedDevice(Device):
         self._write(address, data)
 
     def _refuse_denied(self, address: int, size_bytes: int, *, is_write: bool) -> None:
-        if self._core.mpu.denies(address, size_bytes, is_write=is_write):
+        if self.core.mpu.denies(address, size_bytes, is_write=is_write):
             raise ProtectionError(
                 f"the MPU denies access to {format_address(address)}",
                 address=address,
@@ -318,50 +325,44 @@ class EmbeddedDevice(Device):
 
     def _request_reset(self, cause: ResetCause) -> None:
         self._reset_cause = cause
-        self._core.execution.request_reset()
+        self.core.execution.request_reset()
 
     def _follow_access_control(self, acr: int) -> None:
-        if self._core_or_none is not None and self._core.engine.memory is not None:
-            self._core.engine.memory.set_flash(acr & _LATENCY, art=bool(acr & _ARTEN))
-
-    @property
-    def _core(self) -> CortexM7:
-        if self._core_or_none is None:
-            raise DeviceError("the device is not open: call open() first")
-        return self._core_or_none
+        if self._core_or_none is not None and self.core.engine.memory is not None:
+            self.core.engine.memory.set_flash(acr & _LATENCY, art=bool(acr & _ARTEN))
 
     def _reset(self, cause: ResetCause = ResetCause.PIN) -> None:
-        self._core.reset()
+        self.core.reset()
         self._chip.reset(cause)
-        memory = self._core.engine.memory
+        memory = self.core.engine.memory
         if memory is not None:
             memory.set_flash(self.platform.flash.wait_states, art=True)
 
     def _read(self, address: int, size_bytes: int) -> bytes:
-        self._core  # noqa: B018 - there is none before open()
+        self.core  # noqa: B018 - there is none before open()
         return self._memory.read(address, size_bytes)
 
     def _write(self, address: int, data: bytes) -> None:
-        self._core  # noqa: B018 - there is none before open()
+        self.core  # noqa: B018 - there is none before open()
         self._memory.write(address, data)
 
     def _read_register(self, name: str) -> int:
         self._check_register(name)
-        return self._core.engine.read_register(name)
+        return self.core.engine.read_register(name)
 
     def _write_register(self, name: str, value: int) -> None:
         self._check_register(name)
         if name in {"pc", "r15"}:
-            self._core.engine.jump(value)
+            self.core.engine.jump(value)
         else:
-            self._core.engine.write_register(name, value)
+            self.core.engine.write_register(name, value)
 
     def _check_register(self, name: str) -> None:
         if name not in REGISTER_IDS:
             raise DeviceError(f"no register {name!r}; there are {', '.join(REGISTER_IDS)}")
 
     def _run_until(self, address: int, timeout_s: float) -> None:
-        execution = self._core.execution
+        execution = self.core.execution
         deadline = time.monotonic() + timeout_s
         while True:
             stop = execution.run(address, _SLICE_INSTRUCTIONS)

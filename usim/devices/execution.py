@@ -19,7 +19,7 @@ from usim.timing.counter import NOT_PENDING, Entered
 
 # What handling a stop counts for in a slice, in instructions that the host runs in that time.
 _STOP_INSTRUCTIONS: Final = 5_000
-_EVENTS_IN_A_SLICE: Final = 1_000
+_STOPS_IN_A_SLICE: Final = 1_000
 _SEVONPEND: Final = 1 << 4
 
 
@@ -103,7 +103,7 @@ class Execution:
             stop = self._engine.run(stop_address, max(end - counter.executed, 0))
             if not self._handle(stop):
                 return stop
-            end -= _STOP_INSTRUCTIONS if instructions > _STOP_INSTRUCTIONS else 0
+            end -= min(_STOP_INSTRUCTIONS, instructions // _STOPS_IN_A_SLICE)
             if counter.executed >= end and stop.kind is StopKind.INTERRUPT:
                 return Stop(StopKind.SLICE, self._engine.pc)
 
@@ -201,7 +201,7 @@ class Execution:
 
         SLEEP if nothing that is scheduled can end it, SLICE if that is still to come.
         """
-        for _ in range(_EVENTS_IN_A_SLICE):
+        for _ in range(_STOPS_IN_A_SLICE):
             if self._is_woken():
                 self._asleep = ""
                 return None
