@@ -20,6 +20,7 @@ SOURCES = {
     "floating_tasks": ("floating_tasks.c", "tasks.c", "console.c"),
     "clock_216mhz": ("clock_216mhz.c", "console.c"),
 }
+_NEWLIB_FLASH = {"stm32f746": 0x0800_0000, "mps2-an500": 0}
 _WARNINGS = ("-Wextra", "-Wconversion", "-Werror")
 _GCC = (
     *("arm-none-eabi-gcc", "-mcpu=cortex-m7", "-mthumb", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"),
@@ -55,10 +56,11 @@ def _build_with_clang(sources: list[Path]) -> bytes:
     return link(objects, (PROGRAMS / "stm32f746.ld").read_text("utf-8"))
 
 
-def build_with_newlib(name: str, folder: Path) -> Path:
-    """programs/NAME.c with newlib and its semihosting."""
-    path = folder / f"{name}.elf"
-    options = ("--specs=rdimon.specs", *_WARNINGS, "-T", PROGRAMS / "newlib.ld", "-o", path)
+def build_with_newlib(name: str, folder: Path, platform: str) -> Path:
+    """programs/NAME.c with newlib and its semihosting, for a platform of _NEWLIB_FLASH."""
+    path = folder / f"{name}-{platform}.elf"
+    flash = f"-Wl,--defsym=flash={_NEWLIB_FLASH[platform]:#x}"
+    options = ("--specs=rdimon.specs", *_WARNINGS, flash, "-T", PROGRAMS / "newlib.ld", "-o", path)
     _run(*_GCC, *options, PROGRAMS / f"{name}.c")
     return path
 

@@ -48,6 +48,7 @@ class CortexM7:
         if timing != "count":
             engine.enable_timing()
             engine.counts_cycles = True
+            engine.counter.count_cycles()
         self.system = system = SystemRegisters(
             engine.time_now, lambda on: engine.counter.set_divide_trap(enabled=on)
         )

@@ -66,6 +66,8 @@ class UnicornEngine:
         self.timer: CycleTimer | None = None
         self.memory: MemoryModel | None = None
         self.counts_cycles = False
+        # Where the block that runs is cut for a floating-point instruction, not for an event.
+        self._fpu_stop: int | None = None
         self._bad_access: _BadAccess | None = None
         self._interrupt: int | None = None
         self._is_running = self._code_is_stale = self._hooks_have_changed = False
@@ -356,6 +358,9 @@ class UnicornEngine:
                 return self._stop_at_event()
             case StopReason.USES_FPU:
                 return self._stop_at_fpu()
+            case StopReason.EVENT_DUE if self._fpu_stop == pc:
+                self._fpu_stop = None
+                return None  # the block that begins here is stopped before
             case StopReason.ACCESS_DENIED | StopReason.IS_UNALIGNED:
                 return self._stop_at_access(pc, KINDS[reason])
         watched = self._watchpoints.take_hit().address if reason is StopReason.WATCHED else 0
@@ -396,6 +401,7 @@ class UnicornEngine:
         if place == address:
             return Stop(StopKind.USES_FPU, address)
         self._hooks.stop_once(place)
+        self._fpu_stop = place
         self.counter.enter_next(Entered.CHECKED)
         return None
 

@@ -130,6 +130,7 @@ class _Counter(ctypes.Structure):
         ("entered", ctypes.c_uint32),
         ("traps_fpu", ctypes.c_uint32),
         ("event_register", ctypes.c_uint32),
+        ("counts_cycles", ctypes.c_uint32),
         ("checks_alignment", ctypes.c_uint32),
         ("traps_unaligned", ctypes.c_uint32),
         ("protection", ctypes.c_void_p),
@@ -225,6 +226,10 @@ class InstructionCounter:
     def attach_timer(self, pointer: int | None) -> None:
         """Have each counted block priced by a native timer as well, or no more."""
         self._state.timer = pointer
+
+    def count_cycles(self) -> None:
+        """Let the timer's cycles be the time of events, from now on."""
+        self._state.counts_cycles = 1
 
     def attach_protection(self, pointer: int) -> None:
         """Have a native protection unit asked before blocks run."""

@@ -239,7 +239,7 @@ static uint32_t is_stop_address(const counter_t *counter, uint32_t address) {
 
 /* Cycles, or instructions where only those are counted; of the current block, all. */
 static uint64_t time_now(const counter_t *counter) {
-    return counter->timer != NULL ? usim_cycles(counter->timer) : counter->instructions;
+    return counter->counts_cycles != 0U ? usim_cycles(counter->timer) : counter->instructions;
 }
 
 static uint32_t register_value(const counter_t *counter, int number) {
@@ -421,7 +421,8 @@ USIM_EXPORT void usim_on_register_stored(void *engine, uint64_t address, uint32_
         at == counter->block_address || is_in_it_block(counter, at) != 0U) {
         return;
     }
-    stop_inside(counter, at, EVENT_DUE);
+    /* An event that is still to come must not come early for an exception that was pended. */
+    stop_inside(counter, at, may_interrupt(counter) != 0U ? INTERRUPTED : EVENT_DUE);
 }
 
 /*

@@ -106,6 +106,7 @@ typedef struct {
     uint32_t entered;          /* enum entered */
     uint32_t traps_fpu;        /* stop before blocks that use the floating-point unit */
     uint32_t event_register;   /* of WFE; set by SEV */
+    uint32_t counts_cycles;    /* time is the timer's, else that of instructions */
     uint32_t checks_alignment; /* of loads and stores of several words */
     uint32_t traps_unaligned;  /* CCR.UNALIGN_TRP */
     protection_t *protection;  /* NULL: everything is allowed */

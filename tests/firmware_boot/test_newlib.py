@@ -1,0 +1,45 @@
+"""A program with newlib runs on the chip as on QEMU: text, heap, exit code, all by semihosting."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import pytest
+from boot_programs import build_with_newlib
+
+from usim.platforms import load_platform
+from usim.profile.program import read_program
+from usim.profile.run import Request, record
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("arm-none-eabi-gcc") is None,
+    reason="arm-none-eabi-gcc, which brings newlib, is not installed",
+)
+SAID = """hello, newlib
+argc fine, pi 3.1416,   -42|7    |00099
+sorted: 0 500 999
+deadbeef equal
+"""
+
+
+def test_printf_malloc_and_the_exit_code_of_newlib(tmp_path):
+    said: list[bytes] = []
+    program = read_program(build_with_newlib("hello_newlib", tmp_path, "stm32f746"))
+    request = Request(limit=20_000_000, timing="count")
+    ending = record(program, load_platform("stm32f746"), request, said.append).ending
+    assert b"".join(said).decode() == SAID
+    assert (ending.reason, ending.value) == ("exit", 7)
+
+
+@pytest.mark.skipif(
+    shutil.which("qemu-system-arm") is None,
+    reason="qemu-system-arm, which the output is compared with, is not installed",
+)
+def test_qemu_says_the_same(tmp_path):
+    elf = build_with_newlib("hello_newlib", tmp_path, "mps2-an500")
+    command = ["qemu-system-arm", "-M", "mps2-an500", "-kernel", str(elf), "-display", "none"]
+    command += ["-monitor", "none", "-serial", "none"]
+    command += ["-semihosting-config", "enable=on,target=native"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (7, SAID)
