@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 from typing import Final
 
@@ -164,6 +164,10 @@ class EmbeddedDevice(Device):
         """End the running slice, from within a callback."""
         self._core().halt()
 
+    def end_slice(self) -> None:
+        """End the running slice before its next block, from within a callback; it says SLICE."""
+        self._core().counter.spend_budget()
+
     def take_exception(self, stop: Stop) -> None:
         """Enter the exception that `stop` calls for, or return from it; LockupError if it can't."""
         self._exceptions.take(stop)
@@ -200,6 +204,10 @@ class EmbeddedDevice(Device):
     def usart_input(self, name: str, data: bytes) -> None:
         """Send bytes to the program; each waits until the program reads it."""
         self._usart(name).receive(data)
+
+    def on_usart_byte(self, name: str, listener: Callable[[int], None]) -> None:
+        """Have a listener told of each byte that has left a USART."""
+        self._usart(name).on_byte = listener
 
     def _usart(self, name: str) -> Usart:
         self._core()

@@ -212,6 +212,10 @@ class InstructionCounter:
         self._state.stop_reason = StopReason.NONE
         self._state.stopped_inside = 0
 
+    def spend_budget(self) -> None:
+        """End the run before the next block, from within a callback."""
+        self._state.budget = self._state.instructions
+
     def set_breakpoints(self, addresses: Collection[int]) -> None:
         """Where runs stop besides the stop address: at most MAX_BREAKPOINTS addresses."""
         self._state.breakpoints[: len(addresses)] = list(addresses)

@@ -7,6 +7,7 @@ no DMA, no synchronous or smart-card mode.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import ClassVar, Final
 
 from usim.devices.peripherals.base import RegisterBlock
@@ -47,6 +48,8 @@ class Usart(RegisterBlock):
     def __init__(self) -> None:
         super().__init__()
         self.sent = bytearray()
+        # Who is told of each byte that has left.
+        self.on_byte: Callable[[int], None] = lambda _: None
         self._arriving: deque[int] = deque()
 
     def receive(self, data: bytes) -> None:
@@ -72,6 +75,7 @@ class Usart(RegisterBlock):
         if offset == TDR:
             if self._is_on(_TE):
                 self.sent.append(value & self._data_mask())
+                self.on_byte(self.sent[-1])
                 self._values[ISR] |= _TC
         elif offset == RQR:
             if value & _RXFRQ and self._arriving:

@@ -1,0 +1,71 @@
+"""Firmware for the tests of boards, built with the compiler that comes with usim."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from firmware import build
+
+from usim.cli import usim
+
+HEADER = (Path(__file__).parent / "data" / "uart.h").read_text(encoding="utf-8")
+
+# Answers lines on USART1; what a line begins with says how.
+SHELL = """
+volatile int zero;
+static void answer(const char *line) {
+    switch (line[0]) {
+    case 'b': *(volatile uint32_t *)0x50001000U = 1U; break;
+    case 'd': zero = 7 / zero; break;
+    case 'u': __asm volatile("udf #1"); break;
+    default: say(USART1, "you said "); say(USART1, line); say(USART1, "\\r\\n");
+    }
+}
+int main(void) {
+    REGISTER(0xE000ED14U) |= 1U << 4; /* CCR.DIV_0_TRP */
+    open_usart(USART1);
+    say(USART1, "ready\\r\\n");
+    for (;;) {
+        static char line[32];
+        int length = 0;
+        char byte;
+        while ((byte = get(USART1)) != '\\r') { line[length++] = byte; }
+        line[length] = '\\0';
+        if (line[0] == 'q') { return line[1] - '0'; }
+        answer(line);
+    }
+}
+"""
+
+
+@pytest.fixture(scope="session")
+def shell_elf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Says "ready", answers lines; q5: exits with 5; b, d, u: faults."""
+    path = tmp_path_factory.mktemp("firmware") / "shell.elf"
+    path.write_bytes(build(HEADER + SHELL, "shell.c"))
+    return path
+
+
+@pytest.fixture
+def firmware(tmp_path: Path) -> Callable[..., Path]:
+    """Build a firmware from the body of a C file: main() and what it needs beside uart.h."""
+
+    def make(source: str, name: str = "firmware.elf") -> Path:
+        path = tmp_path / name
+        path.write_bytes(build(HEADER + source, "firmware.c"))
+        return path
+
+    return make
+
+
+@pytest.fixture
+def run_exec() -> Callable[..., Result]:
+    """`usim exec` in this process."""
+
+    def run(*arguments: object, stdin: str | None = None) -> Result:
+        return CliRunner().invoke(usim, ["exec", *map(str, arguments)], input=stdin)
+
+    return run
