@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 
 import pytest
@@ -47,20 +48,6 @@ def test_for_is_no_error(shell_elf, run_exec):
 def test_the_exit_code_is_that_of_semihosting(shell_elf, run_exec):
     assert run_exec(shell_elf, "--send", r"q7\r", "--for", "1s").exit_code == 7
     assert run_exec(shell_elf, "--send", r"q0\r", "--for", "1s").exit_code == 0
-
-
-def test_what_comes_by_standard_input_goes_to_the_firmware(shell_elf, run_exec):
-    # In a process of its own: click's runner has no file descriptor to read from.
-    import subprocess  # noqa: PLC0415
-    import sys  # noqa: PLC0415
-
-    done = subprocess.run(
-        [sys.executable, "-m", "usim", "exec", "--quiet", str(shell_elf)],
-        input=b"piped\rq3\r", capture_output=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert done.returncode == 3
-    assert done.stdout == b"ready\r\nyou said piped\r\n"
-    assert done.stderr == b""
 
 
 def test_a_crash_is_told_with_its_report(shell_elf, run_exec):
@@ -138,3 +125,19 @@ def test_a_file_that_cannot_be_written_is_one_line(shell_elf, run_exec, tmp_path
 def test_a_bad_image_is_one_line(run_exec, tmp_path):
     (tmp_path / "a.hex").write_text("hello")
     assert "invalid record at line 1" in error_line(run_exec(tmp_path / "a.hex"))
+
+
+def test_the_summary_is_written_as_json(shell_elf, run_exec, tmp_path):
+    path = tmp_path / "run.json"
+    result = run_exec(
+        shell_elf, "--expect", "ready", "--send", r"b\r", "--for", "1s", "--json", path
+    )
+    assert result.exit_code == 3
+    data = json.loads(path.read_text("utf-8"))
+    assert data["end"]["reason"] == "fault"
+    assert data["fault"]["kind"] == "HardFault"
+    assert data["fault"]["registers"]["pc"] >> 20 == 0x080
+    assert data["count"] == {"unit": "cycles", "source": "modelled", "fidelity": "full"}
+    assert data["usarts"] == {"usart1": 7}
+    assert 0 < data["instructions"] < data["cycles"]
+    assert data["seconds"] * data["core_hz"] == pytest.approx(data["cycles"])

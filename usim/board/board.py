@@ -54,7 +54,7 @@ class Board:
             )
         self.vector_table = boot_address(self.program, self.platform)
         self.chip = Chip(self.platform, timing)
-        self.console = SerialLine(SEMIHOSTING, lambda: self.chip.now)
+        self.console = SerialLine(SEMIHOSTING, self.chip)
         self.runner = Runner(self.chip, self.program, self._print)
         self.lines: dict[str, SerialLine] = {SEMIHOSTING: self.console}
         # The line that was heard of last: where send() goes if it isn't told.
@@ -64,7 +64,7 @@ class Board:
         """Power up and reset."""
         self.chip.open()
         for name in self.chip.usarts:
-            line = self.lines[name] = SerialLine(name, lambda: self.chip.now)
+            line = self.lines[name] = SerialLine(name, self.chip)
             line.listeners.append(lambda _, name=name: self._heard(name))  # type: ignore[misc]
             self.chip.listen(name, line.add)
         write_program(self.chip.device, self.program, started_up=False)
@@ -220,7 +220,7 @@ class Board:
             found = self._run_until_found(wait, text, timeout_s)
         self._last_line = found.line.name
         shown = found.text.decode("utf-8", "replace").rstrip("\r\n")
-        return Said(shown, found.line.name, found.cycle, self.chip.seconds(found.cycle))
+        return Said(shown, found.line.name, found.moment.cycle, found.moment.at_s)
 
     def _run_until_found(self, wait: Wait, text: str | bytes, timeout_s: float) -> Found:
         until = self.chip.cycle_at(self.now_s + timeout_s)

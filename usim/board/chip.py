@@ -61,18 +61,16 @@ class Chip:
         clocks = self.device.clocks
         return clocks.core_hz if clocks is not None else self.platform.clock_hz
 
-    def seconds(self, cycle: int | None = None) -> float:
-        """The chip's time since power-up, of now or of a cycle in the last slice or later."""
-        at = self.now if cycle is None else cycle
-        return self._seconds_then + (at - self._cycle_then) / self._hz
+    def seconds(self) -> float:
+        """The chip's time since power-up."""
+        return self._seconds_then + (self.now - self._cycle_then) / self._hz
 
     def cycle_at(self, seconds: float) -> int:
         """The cycle at which it will be so late, if the firmware leaves the clock as it is."""
         return self._cycle_then + round((seconds - self._seconds_then) * self._hz)
 
     def _follow_clock(self) -> None:
-        now = self.now
-        self._seconds_then, self._cycle_then = self.seconds(now), now
+        self._seconds_then, self._cycle_then = self.seconds(), self.now
         self._hz = self.core_hz
 
     # Running.

@@ -84,7 +84,7 @@ class Runner:
         if self._stuck_until is not None:
             ends.append(self._stuck_until)
         if self.slice_s is not None:
-            ends.append(self._chip.cycle_at(self._chip.seconds(now) + self.slice_s))
+            ends.append(self._chip.cycle_at(self._chip.seconds() + self.slice_s))
         return max(min(ends), now + 1)
 
     def _handle(self, stop: Stop) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 SEMIHOSTING = "semihosting"
 
@@ -23,33 +24,52 @@ class Said:
     at_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When a byte had left: the core's cycle, and the chip's time."""
+
+    cycle: int
+    at_s: float
+
+
+class Clock(Protocol):
+    """What knows how late it is."""
+
+    @property
+    def now(self) -> int: ...
+
+    def seconds(self) -> float: ...
+
+
 class SerialLine:
     """One line: all that was sent on it, and how far it was waited for."""
 
-    def __init__(self, name: str, now: Callable[[], int]) -> None:
+    def __init__(self, name: str, clock: Clock) -> None:
         self.name = name
         self.data = bytearray()
         self.listeners: list[Callable[[int], None]] = []
-        self._now = now
+        self._clock = clock
         # When each byte had left.
         self._cycles = array("Q")
+        self._seconds = array("d")
         # Behind what was found last: the next search starts here.
         self._cursor = 0
 
     def add(self, byte: int) -> None:
         """A byte has left."""
         self.data.append(byte)
-        self._cycles.append(self._now())
+        self._cycles.append(self._clock.now)
+        self._seconds.append(self._clock.seconds())
         for listener in self.listeners:
             listener(byte)
 
-    def find_text(self, text: bytes) -> tuple[bytes, int] | None:
-        """The text and the cycle of its last byte, if it was sent behind what was found last."""
+    def find_text(self, text: bytes) -> tuple[bytes, Moment] | None:
+        """The text and when its last byte had left, if it was sent behind what was found last."""
         at = self.data.find(text, self._cursor)
         return None if at < 0 else self._take(at, at + len(text))
 
-    def find_line(self, text: bytes) -> tuple[bytes, int] | None:
-        """The first whole line with `text` in it, and the cycle of its last byte."""
+    def find_line(self, text: bytes) -> tuple[bytes, Moment] | None:
+        """The first whole line with `text` in it, and when its last byte had left."""
         start = self._cursor
         while (end := self.data.find(b"\n", start)) >= 0:
             if text in self.data[start:end]:
@@ -57,9 +77,9 @@ class SerialLine:
             start = end + 1
         return None
 
-    def _take(self, start: int, end: int) -> tuple[bytes, int]:
+    def _take(self, start: int, end: int) -> tuple[bytes, Moment]:
         self._cursor = end
-        return bytes(self.data[start:end]), self._cycles[end - 1]
+        return bytes(self.data[start:end]), Moment(self._cycles[end - 1], self._seconds[end - 1])
 
     @property
     def unread(self) -> bytes:

@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from usim.board.serial_line import SerialLine
+from usim.board.serial_line import Moment, SerialLine
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was found: the text or the whole line, on which line, and the cycle of its last byte."""
+    """What was found: the text or the whole line, on which line, and when it was over."""
 
     text: bytes
     line: SerialLine
-    cycle: int
+    moment: Moment
 
 
 class Wait:

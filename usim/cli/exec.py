@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from usim.board import Board, Ending
-from usim.board.endpoints import Endpoint, FileEndpoint, Nowhere, StandardInput, TcpEndpoint
+from usim.board.debugging import DebuggedBoard
 from usim.board.host_lines import HostLines
 from usim.board.images import FORMATS
 from usim.board.script import Step, run_script
 from usim.board.terminal import Terminal
-from usim.cli.exec_options import AddressType, ScriptOption, Uart, UartType, script_of
-from usim.cli.program_options import Limit, LimitType
-from usim.errors import ArgumentError, ExpectationError, FirmwareEndedError
-from usim.report.board_summary import print_summary
+from usim.cli.exec_lines import connect_lines, console_of
+from usim.cli.exec_options import AddressType, ScriptOption, TimeType, UartType, script_of
+from usim.cli.output_path import OutputPath
+from usim.cli.serve import invite_gdb
+from usim.errors import ExpectationError, FirmwareEndedError
+from usim.probe.server import LOOPBACK
+from usim.report.board_summary import print_summary, summary_as_json
+from usim.report.json_file import write_json
 
 _FOREVER_S: Final = 1e9
 _CRASHED: Final = 3
@@ -33,6 +35,7 @@ Examples:
   usim exec firmware.hex --expect "login:" --send "root\\r" --expect "# "
   usim exec firmware.elf --uart usart1=tcp:127.0.0.1:4000    then: nc 127.0.0.1 4000
   usim exec firmware.elf --uart usart3 --uart usart1=log.txt
+  usim exec firmware.elf --gdb 3333
 
 \b
 Times are the chip's, and runs are the same each time as long as nothing comes from a terminal, a
@@ -88,7 +91,7 @@ not return, a lockup, an interrupt without a handler), 130 interrupted.
 )
 @click.option(
     "--timeout",
-    type=LimitType(),
+    type=TimeType(),
     default="10s",
     show_default=True,
     metavar="TIME",
@@ -97,9 +100,9 @@ not return, a lockup, an interrupt without a handler), 130 interrupted.
 @click.option(
     "--for",
     "limit",
-    type=LimitType(),
+    type=TimeType(),
     metavar="TIME",
-    help="Run so long, in the chip's time (2s, 10ms), or so many cycles.",
+    help="Run so long, in the chip's time (2s, 10ms).",
 )
 @click.option(
     "--timing",
@@ -108,6 +111,13 @@ not return, a lockup, an interrupt without a handler), 130 interrupted.
     show_default=True,
     help="Count instructions, or model the cycles of the core, or those with memory.",
 )
+@click.option(
+    "--gdb",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Wait for gdb on this port, halted at the reset; 0 takes any free port.",
+)
+@click.option("--json", "json_file", type=OutputPath(), help="Write the summary there.")
 @click.option("--quiet", is_flag=True, help="No summary at the end.")
 @click.pass_context
 def exec_(ctx: click.Context, /, image: Path, **options: Any) -> None:  # noqa: ANN401
@@ -115,6 +125,9 @@ def exec_(ctx: click.Context, /, image: Path, **options: Any) -> None:  # noqa: 
 
     What it sends on its USARTs, and prints by semihosting, goes to stdout. All else to stderr.
     """
+    steps = script_of(ctx)
+    if options["gdb"] is not None and (steps or options["limit"]):
+        raise click.UsageError("--gdb leaves it to gdb when what runs: no --expect, --send, --for")
     board = Board(
         image,
         options["platform"],
@@ -122,105 +135,64 @@ def exec_(ctx: click.Context, /, image: Path, **options: Any) -> None:  # noqa: 
         image_format=options["image_format"],
         base=options["base"],
     )
-    steps = script_of(ctx)
     terminal = Terminal(sys.stdout.buffer)
+    failure = ""
     with board:
-        lines = _connect(board, options["uarts"], terminal, reads_stdin=not steps)
-        signal.signal(signal.SIGINT, lambda *_: _interrupt(board))
+        lines = connect_lines(board, options["uarts"], terminal, reads_stdin=not steps)
         try:
-            failure = _run(board, steps, options)
+            if options["gdb"] is not None:
+                _serve_gdb(board, lines, image, options["gdb"])
+            else:
+                failure = _run(board, steps, options)
         finally:
             lines.close()
             terminal.finish()
-        _report(board, failure, quiet=options["quiet"])
+        _report(board, failure, options)
         code = _exit_code(board.ending, failure)
     ctx.exit(code)
 
 
-def _interrupt(board: Board) -> None:
-    board.runner.interrupted = True
-    board.chip.halt()
-
-
 def _run(board: Board, steps: list[Step], options: dict[str, Any]) -> str:
     """Do what was asked for; returns what went wrong, if it did."""
-    chosen = [uart.name for uart in options["uarts"] if uart.kind == "stdio"]
-    usart = chosen[0] if len(chosen) == 1 else None
-    limit: Limit | None = options["limit"]
-    until_s = _seconds(board, limit) if limit else _FOREVER_S
+
+    def interrupt(*_: object) -> None:
+        # An exception out of the handler would get lost where the emulator has called Python.
+        board.runner.interrupted = True
+
+    signal.signal(signal.SIGINT, interrupt)
+    until_s = options["limit"].seconds if options["limit"] else _FOREVER_S
+    usart, timeout_s = console_of(options["uarts"]), options["timeout"].seconds
     try:
-        run_script(
-            board, steps, usart, timeout_s=_seconds(board, options["timeout"]), until_s=until_s
-        )
+        run_script(board, steps, usart, timeout_s=timeout_s, until_s=until_s)
     except (ExpectationError, FirmwareEndedError) as exc:
         return str(exc)
-    if limit or not steps:
+    if options["limit"] or not steps:
         board.run(until_s)
     return ""
 
 
-def _seconds(board: Board, limit: Limit) -> float:
-    return limit.seconds if limit.count is None else board.chip.seconds(limit.count)
-
-
-def _connect(
-    board: Board, uarts: tuple[Uart, ...], terminal: Terminal, *, reads_stdin: bool
-) -> HostLines:
-    """The other ends of all lines. Input that nobody was given goes to the line heard of last."""
-    lines = HostLines(board)
-    stdin = _standard_input() if reads_stdin else None
-    named: set[str] = set()
-    for uart in uarts:
-        board.line(uart.name)
-        if uart.name in named:
-            raise ArgumentError(f"--uart {uart.name} is given twice")
-        named.add(uart.name)
-    shown = [uart.name for uart in uarts if uart.kind == "stdio"]
-    for uart in uarts:
-        lines.attach(uart.name, _endpoint(uart, terminal, stdin if len(shown) == 1 else None))
-    for name in board.lines:
-        if name not in named and not (shown and name in board.chip.usarts):
-            lines.attach(name, StandardInput(None, _show(terminal, name)))
-    if stdin is not None and len(shown) != 1:
-        lines.attach("", StandardInput(stdin, lambda _: None))
-    return lines
-
-
-def _show(terminal: Terminal, name: str) -> Callable[[bytes], None]:
-    return lambda data: terminal.show(name, data)
-
-
-def _endpoint(uart: Uart, terminal: Terminal, stdin: int | None) -> Endpoint:
-    if uart.kind == "tcp":
-        endpoint = TcpEndpoint(uart.name, uart.port)
-        click.echo(f"{uart.name} listens on 127.0.0.1:{endpoint.port}", err=True)
-        return endpoint
-    if uart.kind == "file":
-        assert uart.path is not None
-        return FileEndpoint(uart.path)
-    if uart.kind == "null":
-        return Nowhere()
-    return StandardInput(stdin, _show(terminal, uart.name))
-
-
-def _standard_input() -> int | None:
-    """Its file descriptor, if there is one to read from."""
+def _serve_gdb(board: Board, lines: HostLines, image: Path, port: int) -> None:
+    """Until Ctrl-C."""
+    debugged = DebuggedBoard(board, lines, port)
     try:
-        fd = sys.stdin.fileno()
-        os.fstat(fd)
-    except (AttributeError, OSError, ValueError):
-        return None
-    return fd
+        for way_to_end in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(way_to_end, lambda *_: debugged.stop())
+        click.echo(invite_gdb(board.platform, LOOPBACK, debugged.port, image), err=True)
+        debugged.run()
+    finally:
+        debugged.close()
 
 
-def _report(board: Board, failure: str, *, quiet: bool) -> None:
+def _report(board: Board, failure: str, options: dict[str, Any]) -> None:
     """What the user wants to know at the end, on stderr."""
     ending = board.ending
     if ending is not None and ending.fault is not None:
         for line in ending.fault.lines():
             click.echo(line, err=True)
-    if not quiet:
+    if not options["quiet"]:
         print_summary(board)
+    if options["json_file"]:
+        write_json(options["json_file"], summary_as_json(board, failure))
     if failure:
         click.echo(f"error: {failure}", err=True)
     elif ending is not None and ending.crashed:

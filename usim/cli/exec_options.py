@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 import click
 
 from usim.board.script import Step, read_step
+from usim.cli.program_options import Limit, LimitType
 from usim.errors import ArgumentError
 
 _SCRIPT: Final = "usim.exec.script"
@@ -16,6 +17,19 @@ _TCP: Final = "tcp:"
 _LOOPBACK: Final = ("127.0.0.1", "localhost")
 
 UartKind = Literal["stdio", "null", "tcp", "file"]
+
+
+class TimeType(LimitType):
+    """A time: 1.5s, 10ms, 20us."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Limit:  # noqa: ANN401
+        """Parse; wrong usage if it is no time."""
+        limit = super().convert(value, param, ctx)
+        if limit.count is not None:
+            self.fail(f"{value!r} has no unit: a time is 2s, 10ms or 20us")
+        return limit
 
 
 class ScriptOption(click.Option):

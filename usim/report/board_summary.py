@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from usim.board import Board
+from usim.board import Board, FaultReport
 from usim.report.console import make_console
 
 
@@ -24,5 +24,40 @@ def summary_lines(board: Board) -> Iterator[str]:
         f"{board.chip.core_hz / 1e6:g} MHz"
     )
     if kind.unit == "cycles":
-        yield f"Cycles        {board.cycles:,} ({kind})"
+        yield f"Cycles        {board.cycles:,} ({kind.source}, {kind.fidelity})"
     yield f"Instructions  {board.instructions:,}"
+
+
+def summary_as_json(board: Board, failure: str) -> dict[str, object]:
+    """The same for programs; `failure` is the error's text, empty without one."""
+    ending, kind = board.ending, board.count_kind
+    return {
+        "format": 1,
+        "image": board.program.file,
+        "platform": board.platform.name,
+        "count": {"unit": kind.unit, "source": kind.source, "fidelity": kind.fidelity},
+        "end": {
+            "reason": ending.reason if ending else None,
+            "address": ending.address if ending else None,
+            "text": ending.text if ending else None,
+            "exit_code": ending.code if ending else None,
+        },
+        "failure": failure or None,
+        "fault": _fault(ending.fault) if ending and ending.fault else None,
+        "seconds": board.now_s,
+        "cycles": board.cycles,
+        "instructions": board.instructions,
+        "core_hz": board.chip.core_hz,
+        "usarts": {name: len(line.data) for name, line in board.lines.items() if line.data},
+    }
+
+
+def _fault(fault: FaultReport) -> dict[str, object]:
+    return {
+        "kind": fault.name,
+        "cause": fault.cause,
+        "place": fault.place,
+        "registers": {**(fault.record.registers or {}), "sp": fault.record.sp},
+        "cfsr": fault.record.cfsr,
+        "hfsr": fault.record.hfsr,
+    }
