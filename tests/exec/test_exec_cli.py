@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 
 import pytest
@@ -141,3 +142,10 @@ def test_the_summary_is_written_as_json(shell_elf, run_exec, tmp_path):
     assert data["usarts"] == {"usart1": 7}
     assert 0 < data["instructions"] < data["cycles"]
     assert data["seconds"] * data["core_hz"] == pytest.approx(data["cycles"])
+
+
+def test_a_profile_is_shown(shell_elf, run_exec):
+    result = run_exec(shell_elf, "--expect", "ready", "--profile", "--timing", "core")
+    assert result.exit_code == 0
+    assert re.search(r"^main +1 +[\d,]+ ", result.stderr, re.MULTILINE)
+    assert "Ended         stopped at 0x0800_" in result.stderr

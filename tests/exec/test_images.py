@@ -30,12 +30,12 @@ def platform():
     return load_platform("stm32f746")
 
 
-def flash_bytes(elf: Path) -> bytes:
-    """What a programmer writes at 0x0800_0000."""
+def flash_bytes(elf: Path, base: int = 0x0800_0000) -> bytes:
+    """What a programmer writes from `base` on."""
     image = bytearray()
     for segment in read_program(elf).segments:
         if segment.data:
-            at = segment.load_address - 0x0800_0000
+            at = segment.load_address - base
             image.extend(bytes(max(at + len(segment.data) - len(image), 0)))
             image[at : at + len(segment.data)] = segment.data
     return bytes(image)
@@ -87,9 +87,7 @@ def test_the_chip_boots_from_the_flash_on_the_itcm_bus(shell_elf):
 
 
 def test_a_table_behind_a_boot_loader_is_booted_from(tmp_path, platform):
-    script = Path(__file__).parents[1] / "profile" / "data" / "flash.ld"
-    elf = build(EMPTY, script=script.read_text("utf-8").replace("0x08000000", "0x08008000"))
-    (tmp_path / "app.elf").write_bytes(elf)
+    (tmp_path / "app.elf").write_bytes(linked_at("0x08008000"))
     assert boot_address(read_image(tmp_path / "app.elf", platform), platform) == 0x0800_8000
 
 
@@ -132,6 +130,20 @@ def test_a_bin_larger_than_the_flash_is_refused(tmp_path, platform):
     (tmp_path / "a.bin").write_bytes(bytes((1 << 20) + 1))
     message = refusal(tmp_path / "a.bin", platform)
     assert "flash has 1,048,576 bytes from there (it ends at 0x080f_ffff)" in message
+
+
+def linked_at(base: str) -> bytes:
+    """An executable whose flash starts elsewhere."""
+    script = Path(__file__).parents[1] / "profile" / "data" / "flash.ld"
+    return build(EMPTY, script=script.read_text("utf-8").replace("0x08000000", base))
+
+
+def test_a_bin_linked_for_the_itcm_bus_is_booted(tmp_path, platform):
+    (tmp_path / "a.elf").write_bytes(linked_at("0x00200000"))
+    (tmp_path / "a.bin").write_bytes(flash_bytes(tmp_path / "a.elf", 0x0020_0000))
+    assert boot_address(read_image(tmp_path / "a.bin", platform), platform) == 0x0020_0000
+    with Board(tmp_path / "a.bin") as board:
+        assert board.run().reason == "exit"
 
 
 def test_a_base_is_for_a_bin(shell_elf, platform):

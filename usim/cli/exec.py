@@ -21,6 +21,8 @@ from usim.cli.output_path import OutputPath
 from usim.cli.serve import invite_gdb
 from usim.errors import ExpectationError, FirmwareEndedError
 from usim.probe.server import LOOPBACK
+from usim.profile.recording import Recorder
+from usim.report.board_profile import print_board_profile
 from usim.report.board_summary import print_summary, summary_as_json
 from usim.report.json_file import write_json
 
@@ -111,6 +113,7 @@ not return, a lockup, an interrupt without a handler), 130 interrupted.
     show_default=True,
     help="Count instructions, or model the cycles of the core, or those with memory.",
 )
+@click.option("--profile", is_flag=True, help="Show at the end where the cycles went.")
 @click.option(
     "--gdb",
     type=click.IntRange(0, 65535),
@@ -138,6 +141,7 @@ def exec_(ctx: click.Context, /, image: Path, **options: Any) -> None:  # noqa: 
     terminal = Terminal(sys.stdout.buffer)
     failure = ""
     with board:
+        recorder = Recorder(board.chip.device, board.program) if options["profile"] else None
         lines = connect_lines(board, options["uarts"], terminal, reads_stdin=not steps)
         try:
             if options["gdb"] is not None:
@@ -147,6 +151,8 @@ def exec_(ctx: click.Context, /, image: Path, **options: Any) -> None:  # noqa: 
         finally:
             lines.close()
             terminal.finish()
+        if recorder is not None:
+            print_board_profile(board, recorder)
         _report(board, failure, options)
         code = _exit_code(board.ending, failure)
     ctx.exit(code)

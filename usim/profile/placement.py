@@ -121,9 +121,21 @@ def _what_is_wrong(program: Program, platform: Platform, table: int) -> str:
         return f"the stack pointer {where}, {format_address(stack)}, is at the end of no RAM"
     if not reset & 1:
         return f"the reset vector {where}, {format_address(reset)}, is no Thumb address"
-    if program.load_address_of(reset & ~1) is None:
+    if not any(
+        program.load_address_of(address) is not None
+        for address in _same_memory(platform, reset & ~1)
+    ):
         return f"the reset vector {where}, {format_address(reset)}, points at nothing loaded"
     return ""
+
+
+def _same_memory(platform: Platform, address: int) -> Iterator[int]:
+    """The address, and others of the same byte: flash stands on two buses."""
+    yield address
+    region = platform.region_at(address)
+    for other in platform.regions:
+        if region is not None and (other.name == region.alias_of or other.alias_of == region.name):
+            yield address - region.base + other.base
 
 
 def _kind(platform: Platform, address: int) -> str:
