@@ -42,7 +42,7 @@ def test_for_is_no_error(shell_elf, run_exec):
     result = run_exec(shell_elf, "--for", "5ms")
     assert result.exit_code == 0, result.stderr
     assert result.stdout_bytes == b"ready\r\n"
-    assert "would go on" in result.stderr
+    assert "Ended         not yet, it is at 0x0800_" in result.stderr
     assert "Time          5.0" in result.stderr
 
 

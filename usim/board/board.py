@@ -139,7 +139,7 @@ class Board:
         return outcome if isinstance(outcome, Ending) else None
 
     def wait_for_text(
-        self, text: str | bytes, usart: str | None = None, *, timeout_s: float = 10.0
+        self, text: str | bytes, usart: str | None = None, *, timeout_s: float = 2.0
     ) -> Said:
         """Run until a USART (any, or the semihosting console) has sent `text`.
 
@@ -152,7 +152,7 @@ class Board:
         return self._wait(Wait(self._lines(usart), wanted, whole_line=False), text, timeout_s)
 
     def wait_for_line(
-        self, text: str | bytes = "", usart: str | None = None, *, timeout_s: float = 10.0
+        self, text: str | bytes = "", usart: str | None = None, *, timeout_s: float = 2.0
     ) -> Said:
         """Run until a USART has sent a whole line with `text` in it; see wait_for_text()."""
         wait = Wait(self._lines(usart), _encode(text), whole_line=True)
@@ -166,8 +166,8 @@ class Board:
         name = usart or self._last_line or next(iter(self.chip.usarts), "")
         self.chip.send(name, _encode(data))
 
-    def send_line(self, text: str = "", usart: str | None = None, *, end: str = "\r\n") -> None:
-        """Send text and a line end."""
+    def send_line(self, text: str = "", usart: str | None = None, *, end: str = "\r") -> None:
+        """Send text and a line end: that of a terminal's Enter key unless given."""
         self.send(text + end, usart)
 
     def reset(self) -> None:
@@ -175,20 +175,17 @@ class Board:
         self.chip.boot(self.vector_table)
         self.runner.restart()
 
-    def run_to(self, symbol: str, *, timeout_s: float = 10.0) -> int:
-        """Run until the code at a symbol (or an address) is next; returns the cycle.
-
-        If it is next already, run until it is next again.
-        """
+    def run_to(self, symbol: str, *, timeout_s: float = 2.0) -> int:
+        """Run until the code at a symbol (or an address) is next; returns the cycle."""
         address = self.program.find_address(symbol)
+        if self._pc == address:
+            return self.cycles
         until = self.chip.cycle_at(self.now_s + timeout_s)
-        if self.chip.device.read_register("pc") & ~1 == address:
-            self.runner.step()
         outcome = self.runner.run(until, lambda: False, address)
         if isinstance(outcome, Ending):
             raise _ended(outcome, f"before {symbol} was reached")
         if outcome is not Pause.REACHED:
-            at = self.program.describe(self.chip.device.read_register("pc") & ~1)
+            at = self.program.describe(self._pc)
             raise ExpectationError(
                 f"{symbol} was not reached within {timeout_s:g} s of the chip's time; pc {at}",
                 expected=symbol,
@@ -197,12 +194,21 @@ class Board:
             )
         return self.cycles
 
-    def cycles_between(self, start: str, end: str, *, timeout_s: float = 10.0) -> int:
-        """Cycles from when `start` (a symbol or an address) is next to when `end` is."""
+    def cycles_between(self, start: str, end: str, *, timeout_s: float = 2.0) -> int:
+        """Cycles from when `start` (a symbol or an address) is next to when `end` is.
+
+        The same twice gives a period.
+        """
         began = self.run_to(start, timeout_s=timeout_s)
+        if self._pc == self.program.find_address(end):
+            self.runner.step()
         return self.run_to(end, timeout_s=timeout_s) - began
 
     # Inside.
+
+    @property
+    def _pc(self) -> int:
+        return self.chip.device.read_register("pc") & ~1
 
     def _print(self, text: bytes) -> None:
         for byte in text:

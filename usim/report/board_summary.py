@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from usim.board import Board, FaultReport
 from usim.report.console import make_console
+
+_SHOWN_BYTES: Final = 300
 
 
 def print_summary(board: Board) -> None:
@@ -18,7 +21,8 @@ def print_summary(board: Board) -> None:
 def summary_lines(board: Board) -> Iterator[str]:
     """A few lines."""
     kind = board.count_kind
-    yield f"Ended         {board.ending.text if board.ending else 'the firmware would go on'}"
+    at = board.program.describe(board.chip.device.read_register("pc") & ~1)
+    yield f"Ended         {board.ending.text if board.ending else f'not yet, it is at {at}'}"
     yield (
         f"Time          {board.now_s * 1e3:,.3f} ms of the chip's, its core now at "
         f"{board.chip.core_hz / 1e6:g} MHz"
@@ -26,6 +30,17 @@ def summary_lines(board: Board) -> Iterator[str]:
     if kind.unit == "cycles":
         yield f"Cycles        {board.cycles:,} ({kind.source}, {kind.fidelity})"
     yield f"Instructions  {board.instructions:,}"
+
+
+def describe_board(board: Board) -> str:
+    """For a failed test's report: where the firmware is, its fault, the last that it sent."""
+    lines = list(summary_lines(board))
+    fault = board.ending.fault if board.ending else None
+    lines += fault.lines() if fault else ()
+    for name, line in board.lines.items():
+        if line.data:
+            lines.append(f"Last of {name}: {bytes(line.data[-_SHOWN_BYTES:])!r}")
+    return "\n".join(lines)
 
 
 def summary_as_json(board: Board, failure: str) -> dict[str, object]:
