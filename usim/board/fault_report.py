@@ -33,6 +33,7 @@ _HFSR_NAMES: Final = {1: "VECTTBL", 30: "FORCED", 31: "DEBUGEVT"}
 class FaultReport:
     """A fault with its names: `cause` in words, `place` and `caller` as function and source line.
 
+    The caller is where lr points, empty where that is no code; a leaf's lr may be an old one.
     `at_address` names who is at the address of the access that faulted, or is to be there.
     """
 
@@ -55,7 +56,8 @@ class FaultReport:
     def lines(self) -> Iterator[str]:
         """The whole report."""
         yield self.summary
-        yield f"  called from   {self.caller}"
+        if self.caller:
+            yield f"  called from {self.caller}"
         registers = {**(self.record.registers or {}), "sp": self.record.sp}
         cells = [f"{name} {format_address(value)}" for name, value in registers.items()]
         for at in range(0, len(cells), 5):
@@ -126,9 +128,13 @@ class FaultWatch:
             record,
             fault_causes(record),
             self._program.describe(stop.pc),
-            self._program.describe((registers["lr"] & ~1) - 2),
+            self._caller(registers["lr"]),
             self._at_address(record, stop),
         )
+
+    def _caller(self, lr: int) -> str:
+        call = (lr & ~1) - 2
+        return self._program.describe(call) if self._program.function_at(call) else ""
 
     def _at_address(self, record: FaultRecord, stop: Stop) -> str:
         address = faulting_address(record, exact_stores=True)
