@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 from robot.api import ExecutionResult
 
+from usim.cache import cache_folder
+
 pytest_plugins = ["pytester"]
+CACHE = cache_folder()  # before pytester has another home
 ROOT = Path(__file__).resolve().parents[2]
 TESTING = (ROOT / "docs" / "testing.md").read_text("utf-8")
 
@@ -22,6 +25,7 @@ TESTING = (ROOT / "docs" / "testing.md").read_text("utf-8")
 def run(pytester, monkeypatch, shell_elf):
     """Run pytest on tests beside "firmware.elf", in a process that has no plugin but usim's."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("USIM_CACHE_DIR", str(CACHE))
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
 
