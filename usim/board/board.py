@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +20,6 @@ from usim.profile.placement import write_program
 from usim.profile.program import Program
 
 _LAST_SEEN_BYTES: Final = 200
-_FOREVER: Final = 1 << 62
 
 
 class Board:
@@ -134,8 +134,7 @@ class Board:
 
     def run(self, until_s: float | None = None) -> Ending | None:
         """Run to the firmware's end, or until a time; None if that came first."""
-        until = _FOREVER if until_s is None else self.chip.cycle_at(until_s)
-        outcome = self.runner.run(until, lambda: False)
+        outcome = self.runner.run(math.inf if until_s is None else until_s, lambda: False)
         return outcome if isinstance(outcome, Ending) else None
 
     def wait_for_text(
@@ -180,8 +179,7 @@ class Board:
         address = self.program.find_address(symbol)
         if self._pc == address:
             return self.cycles
-        until = self.chip.cycle_at(self.now_s + timeout_s)
-        outcome = self.runner.run(until, lambda: False, address)
+        outcome = self.runner.run(self.now_s + timeout_s, lambda: False, address)
         if isinstance(outcome, Ending):
             raise _ended(outcome, f"before {symbol} was reached")
         if outcome is not Pause.REACHED:
@@ -229,7 +227,7 @@ class Board:
         return Said(shown, found.line.name, found.moment.cycle, found.moment.at_s)
 
     def _run_until_found(self, wait: Wait, text: str | bytes, timeout_s: float) -> Found:
-        until = self.chip.cycle_at(self.now_s + timeout_s)
+        until_s = self.now_s + timeout_s
         results: list[Found] = []
 
         def is_found() -> bool:
@@ -238,7 +236,7 @@ class Board:
             return bool(results)
 
         with wait.calling(self.chip.halt):
-            outcome = self.runner.run(until, is_found)
+            outcome = self.runner.run(until_s, is_found)
         if results or is_found():
             return results[0]
         seen = wait.last_seen(_LAST_SEEN_BYTES) or "nothing"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -12,6 +13,8 @@ from usim.platforms import Platform
 
 # Between slices the host looks at Ctrl-C, sockets and endless loops; some 0.05 s of emulation.
 LONGEST_SLICE: Final = 2_000_000
+# A cycle that is not reached: some 600 years at 216 MHz.
+NEVER: Final = 1 << 62
 # DDI 0403E B3.3.3, B3.4.4.
 _SYST_CSR: Final = 0xE000_E010
 _TICKINT: Final = 1 << 1
@@ -67,7 +70,9 @@ class Chip:
 
     def cycle_at(self, seconds: float) -> int:
         """The cycle at which it will be so late, if the firmware leaves the clock as it is."""
-        return self._cycle_then + round((seconds - self._seconds_then) * self._hz)
+        if math.isinf(seconds):
+            return NEVER
+        return self._cycle_then + math.ceil((seconds - self._seconds_then) * self._hz)
 
     def _follow_clock(self) -> None:
         self._seconds_then, self._cycle_then = self.seconds(), self.now

@@ -52,18 +52,19 @@ class Runner:
         self._stuck_until: int | None = None
 
     def run(
-        self, until_cycle: int, done: Callable[[], bool], stop_address: int = _NOWHERE
+        self, until_s: float, done: Callable[[], bool], stop_address: int = _NOWHERE
     ) -> Pause | Ending:
-        """Run; an Ending is final, until `restart`."""
+        """Run until a time of the chip's at most; an Ending is final, until `restart`."""
         while self.ending is None:
             if done():
                 return Pause.DONE
-            now = self._chip.now
-            if now >= until_cycle:
+            # Anew each time: the firmware may have set up another clock.
+            until_cycle = self._chip.cycle_at(until_s)
+            if self._chip.now >= until_cycle:
                 return Pause.TIME
             if self.interrupted:
                 return self._ends("interrupted", "interrupted")
-            stop = self._chip.run(self._slice_end(now, until_cycle), stop_address)
+            stop = self._chip.run(self._slice_end(until_cycle), stop_address)
             if stop.kind is StopKind.REACHED:
                 return Pause.REACHED
             self._handle(stop)
@@ -79,13 +80,13 @@ class Runner:
         """Execute one instruction or take one exception."""
         self._handle(self._chip.run(self._chip.now + 1, _NOWHERE))
 
-    def _slice_end(self, now: int, until_cycle: int) -> int:
+    def _slice_end(self, until_cycle: int) -> int:
         ends = [until_cycle]
         if self._stuck_until is not None:
             ends.append(self._stuck_until)
         if self.slice_s is not None:
             ends.append(self._chip.cycle_at(self._chip.seconds() + self.slice_s))
-        return max(min(ends), now + 1)
+        return max(min(ends), self._chip.now + 1)
 
     def _handle(self, stop: Stop) -> None:
         match stop.kind:

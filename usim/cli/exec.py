@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 from pathlib import Path
@@ -26,7 +27,6 @@ from usim.report.board_profile import print_board_profile
 from usim.report.board_summary import print_summary, summary_as_json
 from usim.report.json_file import write_json
 
-_FOREVER_S: Final = 1e9
 _CRASHED: Final = 3
 _INTERRUPTED: Final = 130
 
@@ -166,7 +166,7 @@ def _run(board: Board, steps: list[Step], options: dict[str, Any]) -> str:
         board.runner.interrupted = True
 
     signal.signal(signal.SIGINT, interrupt)
-    until_s = options["limit"].seconds if options["limit"] else _FOREVER_S
+    until_s = options["limit"].seconds if options["limit"] else math.inf
     usart, timeout_s = console_of(options["uarts"]), options["timeout"].seconds
     try:
         run_script(board, steps, usart, timeout_s=timeout_s, until_s=until_s)
