@@ -44,9 +44,9 @@ def test_the_same_calls_give_the_same_cycles(shell_elf):
 
 
 def test_what_was_found_is_not_found_again(shell):
-    shell.send("one\rtwo\r")
-    assert shell.wait_for_line("said").text == "you said one"
-    assert shell.wait_for_line("said").text == "you said two"
+    for word in ("one", "two"):
+        shell.send_line(word)
+        assert shell.wait_for_line("said").text == f"you said {word}"
     with pytest.raises(ExpectationError):
         shell.wait_for_line("said", timeout_s=0.001)
 
@@ -133,7 +133,7 @@ def test_a_fault_that_no_handler_returns_from_is_reported(shell, command, kind, 
     assert ending.reason == "fault"
     assert ending.fault.name == kind
     assert cause in ending.fault.summary
-    assert f" in {'stray' if command == 'b' else 'answer'}+0x" in ending.fault.place
+    assert f" in {'stray' if command == 'b' else 'answer'}" in ending.fault.place
     assert "(shell.c:" in ending.fault.place
     assert "Default_Handler" in ending.text
     report = "\n".join(ending.fault.lines())

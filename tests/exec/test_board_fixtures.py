@@ -127,7 +127,8 @@ Talk
     ${line} =    Wait For Line On Uart    ready
     Should Be Equal    ${line}    ready
     Write Char On Uart    a
-    Write Line To Uart    bc
+    Write To Uart    b
+    Write Line To Uart    c
     Wait For Prompt On Uart    you
     ${line} =    Wait For Next Line On Uart
     Should Be Equal    ${line}    ${SPACE}said abc
@@ -143,17 +144,18 @@ Times
     Simulated Time Should Be At Most    3 ms
     Run Keyword And Expect Error    expected at most 0.001 s of the chip's time, got *
     ...    Simulated Time Should Be At Most    1 ms
-    Write Line To Uart    one
-    Write Line To Uart    two
-    Cycles Between Lines Should Be At Most    one    two    20_000
+    Write Line To Uart    c
+    Cycles Between Lines Should Be At Most    begin    end    20_000
     Reset Board
     Cycles Between Symbols Should Be At Most    Reset_Handler    main    100_000
 
 Ends
     Boot Image    firmware.elf
+    Wait For Line On Uart    ready
     Write Line To Uart    q6
     Firmware Should Exit    6
     Reset Board
+    Wait For Line On Uart    ready
     Write Line To Uart    d
     Firmware Should Crash    HardFault    cause=division by zero
 """
@@ -171,17 +173,17 @@ FAILURES = {
     "Ready\nCreate Terminal Tester    usart9": (
         "ArgumentError: no USART 'usart9' on stm32f746; there are *"
     ),
-    "Ready\nWait For Line On Uart    login    timeout=1 ms": (
-        "ExpectationError: 'login' was not seen within 0.001 s *'ready*"
+    "Ready\nWait For Line On Uart    login    timeout=2 ms": (
+        "ExpectationError: 'login' was not seen within 0.002 s *'ready*"
     ),
-    "Ready\nWrite Line To Uart    u\nAdvance Time    1 s": (
+    "Ready\nWait For Line On Uart    ready\nWrite Line To Uart    u\nAdvance Time    1 s": (
         "FirmwareEndedError: the firmware ended in 1 s: HardFault: undefined instruction*"
     ),
     "Ready\nFirmware Should Exit    0    timeout=1 ms": (
         "expected an exit with code 0, got: it would go on"
     ),
-    "Boot Image    firmware.elf    timing=count\nWrite Line To Uart    a\n"
-    "Cycles Between Lines Should Be At Most    ready    a    9": (
+    "Boot Image    firmware.elf    timing=count\nCycles Between Symbols Should Be At Most    "
+    "Reset_Handler    main    9": (
         "ArgumentError: the board counts instructions (counted), not cycles: *"
     ),
 }

@@ -28,8 +28,8 @@ def test_a_script_is_done_in_the_order_given(shell_elf, run_exec):
 
 
 def test_an_expectation_that_is_not_met_is_an_error(shell_elf, run_exec):
-    result = run_exec(shell_elf, "--expect", "login:", "--timeout", "1ms")
-    assert "'login:' was not seen within 0.001 s of the chip's time" in error_line(result)
+    result = run_exec(shell_elf, "--expect", "login:", "--timeout", "3ms")
+    assert "'login:' was not seen within 0.003 s of the chip's time" in error_line(result)
     assert "seen instead: usart1 'ready\\r\\n'" in result.stderr
 
 
@@ -47,8 +47,8 @@ def test_for_is_no_error(shell_elf, run_exec):
 
 
 def test_the_exit_code_is_that_of_semihosting(shell_elf, run_exec):
-    assert run_exec(shell_elf, "--send", r"q7\r", "--for", "1s").exit_code == 7
-    assert run_exec(shell_elf, "--send", r"q0\r", "--for", "1s").exit_code == 0
+    assert run_exec(shell_elf, "--expect", "ready", "--send", r"q7\r", "--for", "1s").exit_code == 7
+    assert run_exec(shell_elf, "--expect", "ready", "--send", r"q0\r", "--for", "1s").exit_code == 0
 
 
 def test_a_crash_is_told_with_its_report(shell_elf, run_exec):
@@ -59,7 +59,7 @@ def test_a_crash_is_told_with_its_report(shell_elf, run_exec):
 
 
 def test_quiet_leaves_the_summary_out(shell_elf, run_exec):
-    assert run_exec(shell_elf, "--for", "1ms", "--quiet").stderr == ""
+    assert run_exec(shell_elf, "--for", "2ms", "--quiet").stderr == ""
 
 
 def test_lines_of_a_second_usart_bear_its_name(firmware, run_exec):
@@ -79,7 +79,7 @@ def test_lines_of_a_second_usart_bear_its_name(firmware, run_exec):
 
 def test_a_usart_goes_to_a_file(shell_elf, run_exec, tmp_path):
     log = tmp_path / "log.txt"
-    result = run_exec(shell_elf, "--for", "1ms", "--uart", f"usart1={log}")
+    result = run_exec(shell_elf, "--for", "2ms", "--uart", f"usart1={log}")
     assert result.stdout == ""
     assert log.read_bytes() == b"ready\r\n"
 

@@ -68,14 +68,17 @@ def test_a_client_talks_with_the_firmware_through_a_socket(shell_elf):
 
 def test_standard_input_goes_to_the_firmware(shell_elf):
     with running("--quiet", shell_elf) as process:
-        stdout, stderr = process.communicate(b"piped\rq3\r", TIMEOUT_S)
+        assert process.stdout.readline() == b"ready\r\n"
+        process.stdin.write(b"typed\r")
+        process.stdin.flush()
+        assert process.stdout.readline() == b"you said typed\r\n"
+        _, stderr = process.communicate(b"q3\r", TIMEOUT_S)
     assert process.returncode == 3
-    assert stdout == b"ready\r\nyou said piped\r\n"
     assert stderr == b""
 
 
 def test_with_a_script_standard_input_is_left_alone(shell_elf):
-    with running("--quiet", shell_elf, "--expect", "ready", "--for", "1ms") as process:
+    with running("--quiet", shell_elf, "--expect", "ready", "--for", "2ms") as process:
         stdout, _ = process.communicate(b"piped\r", TIMEOUT_S)
     assert (process.returncode, stdout) == (0, b"ready\r\n")
 
@@ -94,8 +97,6 @@ def test_ctrl_c_ends_the_run_with_a_summary(shell_elf):
 def test_gdb_debugs_while_the_usarts_work(shell_elf):
     with running(shell_elf, "--gdb", 0, "--uart", "usart1") as process:
         port = port_of(process, "gdb")
-        process.stdin.write(b"hello\r")
-        process.stdin.flush()
         commands = [
             f"target remote 127.0.0.1:{port}", "print $pc", "tbreak main", "continue",
             "print zero", "kill",
@@ -115,6 +116,8 @@ def test_gdb_debugs_while_the_usarts_work(shell_elf):
             capture_output=True, timeout=TIMEOUT_S, check=False,
         )  # fmt: skip
         assert process.stdout.readline() == b"ready\r\n"
+        process.stdin.write(b"hello\r")
+        process.stdin.flush()
         assert process.stdout.readline() == b"you said hello\r\n"
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=TIMEOUT_S)
