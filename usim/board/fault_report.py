@@ -11,7 +11,7 @@ from typing import Final
 
 from usim.abi import FaultRecord
 from usim.devices.embedded import EmbeddedDevice
-from usim.devices.exceptions import BUS_FAULT, HARD_FAULT, MEM_MANAGE, USAGE_FAULT
+from usim.devices.nvic import BUS_FAULT, HARD_FAULT, MEM_MANAGE, USAGE_FAULT
 from usim.devices.stops import Stop, StopKind
 from usim.devices.system_registers import BFAR, CFSR, HFSR, MMFAR
 from usim.faults import fault_causes, fault_name, faulting_address

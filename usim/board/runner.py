@@ -34,8 +34,9 @@ class Pause(Enum):
 class Runner:
     """Runs the firmware of one chip.
 
-    `reboot` resets the chip, as the firmware or a watchdog asks. `poll` is called between slices. `wait_for_input` is called when the chip sleeps and only a byte
-    from outside could wake it: it returns whether one came.
+    `reboot` resets the chip, as the firmware or a watchdog asks; `poll` is called between slices.
+    `wait_for_input` is called when the chip sleeps and only a byte from outside could wake it: it
+    returns whether one came.
     """
 
     def __init__(self, chip: Chip, program: Program, write: Callable[[bytes], None]) -> None:
