@@ -15,6 +15,7 @@ from usim.resources import data_folder
 from usim.tasks import Call, Count
 from usim.tensor import Tensor
 from usim.weight_placement import Weights, check_weights, placing_order
+from usim.working_memory import check_working_memory, working_memory
 
 if TYPE_CHECKING:
     from usim.session import Session
@@ -82,6 +83,12 @@ class CompiledModel:
                 file=model.graph.file,
                 section=vars(exc).get("section"),
             ) from exc
+        try:
+            self.working_memory = working_memory(lowered, self.module)
+            check_working_memory(self.working_memory, session.platform, model.graph.file)
+        except ModelError:
+            self.unload()
+            raise
         self._inputs = [self._activation(item) for item in lowered.inputs]
         self._outputs = [self._activation(item) for item in lowered.outputs]
         self._arguments = [self._operands(call) for call in lowered.calls]

@@ -10,6 +10,7 @@ UsimError
 |- ArgumentError        wrong number, dtype or shape of arguments in a call
 |- DeviceError          the device could not do what was asked
 |  |- AccessError       no memory at an address
+|  |  `- ProtectionError  ... or the memory protection unit denies it
 |  |- DeviceTimeoutError  an address was not reached in time (last PC)
 |  |- LockupError       a fault that no handler on the device took
 |  `- FirmwareEndedError  a board's firmware crashed, exited or stopped before what was waited for
@@ -69,6 +70,10 @@ class DeviceError(UsimError):
 
 class AccessError(DeviceError):
     """No memory at an address. Attributes: address, size_bytes."""
+
+
+class ProtectionError(AccessError):
+    """The memory protection unit denies an access. Attributes: address, size_bytes."""
 
 
 class DeviceTimeoutError(DeviceError):

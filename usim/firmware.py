@@ -21,9 +21,11 @@ from usim.elf_writer import Access, ElfSection, ElfSymbol, write_elf
 from usim.errors import MemoryFullError, ModelError
 from usim.models import Model
 from usim.platforms import Platform
-from usim.session import Session, Staged
+from usim.session import Session
+from usim.session_facts import Staged
 from usim.tasks import longest_queue
 from usim.tensor import Tensor
+from usim.weight_placement import Weights
 
 VECTORS: Final = ".isr_vector"  # what start-up files call it, and debuggers look for
 # Gaps of alignment between two things of one section are filled; the rest of a heap is not.
@@ -68,8 +70,9 @@ def build_firmware(
     inputs: Sequence[npt.ArrayLike],
     *,
     toolchain: str | None = None,
+    weights: Weights = "flash",
 ) -> Firmware:
-    """Build a model and an input of it for a platform.
+    """Build a model and an input of it for a platform; `weights` as for Session.load_model.
 
     ModelError if the model does not fit the platform; ArgumentError if the inputs are not its own;
     CompileError.
@@ -83,7 +86,7 @@ def build_firmware(
         platform, device=device, toolchain=toolchain, queue_length=max(calls, 1), timing="count"
     )
     with session:
-        compiled = session.load_model(model)
+        compiled = session.load_model(model, weights=weights)
         try:
             compiled.queue(*inputs)
         except MemoryFullError as exc:

@@ -16,7 +16,9 @@ from usim.errors import ModelError
 from usim.models import Model
 from usim.platforms import Platform
 from usim.resources import data_folder
+from usim.runtime import HANDLER_STACK_BYTES
 from usim.session import Session
+from usim.working_memory import WorkingMemory
 
 _SECTIONS: Final = ("text", "rodata", "data", "bss", "heap")
 # Code of one load lies in one block, and so does the arena; constants go wherever there is room.
@@ -75,7 +77,8 @@ def fit_model(platform: Platform, model: Model, *, toolchain: str | None = None)
         # A very large arena is not even tried: the recording would hold all of it.
         if not any(need.short_bytes for need in needs):
             try:
-                CompiledModel(session, model)
+                compiled = CompiledModel(session, model)
+                needs += _working(compiled.working_memory, platform)
             except ModelError as exc:
                 problem = str(exc)
         else:
@@ -96,6 +99,16 @@ def _needs(session: Session, model: Model) -> dict[str, int]:
     needs["rodata"] += sum(_tensor_bytes(constant.data.nbytes) for constant in lowered.constants)
     needs["heap"] += _tensor_bytes(lowered.plan.size_bytes)
     return needs
+
+
+def _working(need: WorkingMemory, platform: Platform) -> tuple[SectionNeed, ...]:
+    """Workspace and stack; the latter as far as it can be told."""
+    pool_bytes = max(extent.size_bytes for extent in platform.section("workspace").extents)
+    found = [("workspace", need.workspace_bytes, pool_bytes)]
+    if need.stack.size_bytes is not None:
+        room = platform.section("stack").size_bytes - HANDLER_STACK_BYTES
+        found.append(("stack", need.stack.size_bytes, room))
+    return tuple(SectionNeed(*item) for item in found)
 
 
 def _tensor_bytes(size_bytes: int) -> int:

@@ -10,6 +10,7 @@ from usim.debug_info import Signature
 from usim.errors import LinkError
 from usim.image import SectionKind
 from usim.loader import LoadedImage
+from usim.stack import StackNeed
 from usim.tasks import Call
 
 if TYPE_CHECKING:
@@ -90,6 +91,17 @@ class Module:
     def size_bytes(self, kind: str) -> int:
         """Bytes that it takes of section "text", "rodata", "data" or "bss"."""
         return self._image.size_bytes(SectionKind(kind))
+
+    def stack_need(self, arguments: Mapping[str, int]) -> StackNeed:
+        """The stack that the worst of some functions needs, called with so many words of arguments.
+
+        The runtime's own is included. Words beyond four go to the stack, floats aside (AAPCS32).
+        """
+        tasks = [
+            (self[name].address, 8 * max(0, words - 4 + 1 >> 1))
+            for name, words in arguments.items()
+        ]
+        return self._session.stack_need(self._image, tasks)
 
     def unload(self) -> None:
         """Run what is queued, then free the module's memory. A second time does nothing."""

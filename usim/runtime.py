@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from usim import abi
@@ -15,7 +16,9 @@ from usim.memory import SectionAllocator
 from usim.platforms import Extent, Section
 from usim.relocations import Target
 from usim.resources import data_folder
+from usim.stack import StackNeed, placed_code, task_stack_need
 from usim.symbols import SymbolTable
+from usim.timing.known_code import KnownCode, announce, retract
 from usim.toolchain import Toolchain
 
 # How long the host waits for the runtime's own start-up.
@@ -46,6 +49,7 @@ class CodeLoader:
         self._toolchain = toolchain
         self._allocators = allocators
         self._symbols = symbols
+        self._known_code: dict[int, KnownCode] = {}
 
     def place(
         self, elf_objects: Sequence[bytes], helpers: Mapping[str, Target]
@@ -56,6 +60,9 @@ class CodeLoader:
         image = load(objects, self._allocators, helpers, helpers)
         for kind, block in image.blocks.items():
             self._device.write(block.address, image.contents[kind])
+            if kind is SectionKind.TEXT and block.size_bytes:
+                known = announce(block.address, image.contents[kind])
+                self._known_code[block.address] = known
         self._symbols.add(image, elf_objects)
         return image, tuple(elf_objects)
 
@@ -101,6 +108,15 @@ class CodeLoader:
         self._symbols.remove(image)
         for kind, block in image.blocks.items():
             self._allocators[kind].free(block)
+            if kind is SectionKind.TEXT and block.size_bytes:
+                retract(self._known_code.pop(block.address))
+
+    def close(self) -> None:
+        """Nothing runs any more: keep on disk what was found about the code that is loaded."""
+        for known in self._known_code.values():
+            known.keep()
+            retract(known)
+        self._known_code.clear()
 
 
 class DeviceRuntime:
@@ -117,16 +133,18 @@ class DeviceRuntime:
         if self._sets_up_clock:
             flags += ("-DUSIM_SETS_UP_CLOCK",)
             sources += (f"clock_{setup}.c",)
-        objects = [
-            toolchain.compile(
+
+        def compile_one(source: str) -> bytes:
+            return toolchain.compile(
                 (folder / source).read_text(encoding="utf-8"),
                 name=f"device_runtime/{source}",
                 core=device.platform.core,
                 include=(folder,),
                 flags=flags,
             )
-            for source in sources
-        ]
+
+        with ThreadPoolExecutor() as pool:  # of compilers, each a process
+            objects = list(pool.map(compile_one, sources))
         self._has_null_guard = loader.reserve_null_guard()
         self.image, _ = loader.place(objects, {})
         self.start = self._address("usim_start")
@@ -149,6 +167,11 @@ class DeviceRuntime:
         """The tasks' stack as (lowest address, top)."""
         stack = self._device.platform.section("stack")
         return stack.base, stack.end - HANDLER_STACK_BYTES
+
+    def stack_need(self, image: LoadedImage, tasks: Sequence[tuple[int, int]]) -> StackNeed:
+        """What tasks, (function's address, bytes of arguments on the stack), need of the stack."""
+        helpers = {name: target.address for name, target in self.helpers.items()}
+        return task_stack_need(placed_code((self.image, image), helpers), self.start, tasks)
 
     def write_vectors(self) -> int:
         """Write a vector table, so that a reset starts the batch that is there; its address.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal
@@ -25,6 +24,8 @@ from usim.module import Module
 from usim.platforms import Platform, load_platform
 from usim.resources import data_folder
 from usim.runtime import CodeLoader, DeviceRuntime
+from usim.session_facts import SectionUse, Staged, Statistics
+from usim.stack import StackNeed
 from usim.symbols import SymbolTable
 from usim.tasks import Call, TaskQueue, longest_queue
 from usim.tensor import Tensor, check_dtype
@@ -33,37 +34,6 @@ from usim.weight_placement import Weights
 
 _TENSOR_ALIGNMENT: Final = 16
 _ALLOCATED_BY_HOST: Final = ("text", "rodata", "data", "bss", "heap")
-
-
-@dataclass(frozen=True, slots=True)
-class Statistics:
-    """What a session has asked of its device so far. A transaction is one request over the link."""
-
-    batches: int
-    tasks: int
-    transactions: int
-    bytes_to_device: int
-    bytes_from_device: int
-
-
-@dataclass(frozen=True, slots=True)
-class Staged:
-    """A batch in memory that a reset of the core would run: where it starts and where it ends."""
-
-    vector_table: int
-    start: int
-    done: int
-    tasks: int
-
-
-@dataclass(frozen=True, slots=True)
-class SectionUse:
-    """How full a section is, in bytes. For stack and workspace only the peak is known."""
-
-    name: str
-    used_bytes: int | None
-    peak_bytes: int
-    size_bytes: int
 
 
 class Session:
@@ -133,13 +103,14 @@ class Session:
             name: SectionAllocator(self.platform.section(name), platform=self.platform.name)
             for name in _ALLOCATED_BY_HOST
         }
+        self._loader = CodeLoader(self._device, self.toolchain, self._allocators, self.symbols)
         try:
             self._device.open()
-            self._loader = CodeLoader(self._device, self.toolchain, self._allocators, self.symbols)
             self._runtime = DeviceRuntime(self._device, self.toolchain, self._loader)
             self._queue = TaskQueue(self._device, self._runtime, self.symbols, self._queue_length)
             self._queue.timeout_s = self._timeout_s
         except BaseException:
+            self._loader.close()
             self._device.close()
             raise
         self._open = True
@@ -149,6 +120,7 @@ class Session:
         """Let go of the device without running what is queued."""
         if self._open:
             self._queue.discard("the session was closed")
+            self._loader.close()
             self._open = False
             self._closed = True
         self._device.close()
@@ -230,6 +202,14 @@ class Session:
         self._require_open()
         loaded = model if isinstance(model, Model) else Model.load(model)
         return CompiledModel(self, loaded, weights=weights)
+
+    def stack_need(self, image: LoadedImage, tasks: Sequence[tuple[int, int]]) -> StackNeed:
+        """The stack that these tasks of `image` need, the runtime's own included, from the code.
+
+        A task is the address of its function, and bytes of arguments beyond those in registers.
+        """
+        self._require_open()
+        return self._runtime.stack_need(image, tasks)
 
     def unload(self, image: LoadedImage) -> None:
         """Free what a module takes; queued calls run first. Module.unload calls this."""

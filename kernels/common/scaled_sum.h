@@ -41,29 +41,39 @@ KERNEL_INLINE int32_t scaled_sum_operand(int32_t value, int32_t multiplier, int3
     return scale_bounded(wide, factor, shift);
 }
 
-// left + sign * right for sign 1 or -1.
+// left + sign * right for sign 1 or -1: one row of `columns` elements, which lie `left_step` and
+// `right_step` bytes apart.
+KERNEL_INLINE void scaled_sum_row(const struct scaled_sum_shape *shape, int32_t columns,
+                                  const int8_t *restrict left, int32_t left_step,
+                                  const int8_t *restrict right, int32_t right_step,
+                                  int8_t *restrict output, int32_t sign) {
+    const int32_t left_factor = kept_in_register(shape->left_multiplier);
+    const int32_t right_factor = kept_in_register(shape->right_multiplier);
+    const int32_t output_factor = kept_in_register(shape->output_multiplier);
+    KERNEL_SEVERAL_AT_ONCE
+    for (int32_t i = 0; i < columns; i++) {
+        const int32_t a =
+            scaled_sum_operand(left[i * left_step] + shape->left_offset, shape->left_multiplier,
+                               left_factor, shape->left_shift);
+        const int32_t b =
+            scaled_sum_operand(right[i * right_step] + shape->right_offset, shape->right_multiplier,
+                               right_factor, shape->right_shift);
+        output[i] = requantize_bounded_s8(a + sign * b, output_factor, shape->output_shift,
+                                          shape->output_offset, shape->activation_min,
+                                          shape->activation_max);
+    }
+}
+
+// The whole tensors.
 KERNEL_INLINE void scaled_sum_s8(const struct scaled_sum_shape *shape, const int8_t *restrict left,
                                  const int8_t *restrict right, int8_t *restrict output,
                                  int32_t sign) {
     const struct broadcast *operands = &shape->operands;
-    const int32_t left_factor = kept_in_register(shape->left_multiplier);
-    const int32_t right_factor = kept_in_register(shape->right_multiplier);
-    const int32_t output_factor = kept_in_register(shape->output_multiplier);
     for (int32_t row = 0; row < operands->rows; row++) {
-        const int8_t *left_row = left + axes_offset(&operands->left, row);
-        const int8_t *right_row = right + axes_offset(&operands->right, row);
-        KERNEL_SEVERAL_AT_ONCE
-        for (int32_t i = 0; i < operands->columns; i++) {
-            const int32_t a =
-                scaled_sum_operand(left_row[i * operands->left_step] + shape->left_offset,
-                                   shape->left_multiplier, left_factor, shape->left_shift);
-            const int32_t b =
-                scaled_sum_operand(right_row[i * operands->right_step] + shape->right_offset,
-                                   shape->right_multiplier, right_factor, shape->right_shift);
-            *output++ = requantize_bounded_s8(a + sign * b, output_factor, shape->output_shift,
-                                              shape->output_offset, shape->activation_min,
-                                              shape->activation_max);
-        }
+        scaled_sum_row(shape, operands->columns, left + axes_offset(&operands->left, row),
+                       operands->left_step, right + axes_offset(&operands->right, row),
+                       operands->right_step, output, sign);
+        output += operands->columns;
     }
 }
 

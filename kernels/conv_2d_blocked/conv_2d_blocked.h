@@ -115,30 +115,47 @@ KERNEL_INLINE void conv_2d_blocked_advance(const struct conv_2d_blocked_shape *s
     }
 }
 
-KERNEL_INLINE void conv_2d_blocked_s8(const struct conv_2d_blocked_shape *shape,
-                                      const int8_t *restrict input, const int8_t *restrict weights,
-                                      const int32_t *restrict channels, int8_t *restrict output,
-                                      int8_t *restrict scratch) {
-    const int32_t size = shape->filter_height * shape->filter_width * shape->input_channels;
-    const int32_t depth = (size + 3) / 4 * 4;
-    const int32_t pixels = shape->batches * shape->output_height * shape->output_width;
+// Bytes of one window in the scratch memory.
+KERNEL_INLINE int32_t conv_2d_blocked_depth(const struct conv_2d_blocked_shape *shape) {
+    return (shape->filter_height * shape->filter_width * shape->input_channels + 3) / 4 * 4;
+}
+
+KERNEL_INLINE int32_t conv_2d_blocked_pixels(const struct conv_2d_blocked_shape *shape) {
+    return shape->batches * shape->output_height * shape->output_width;
+}
+
+// The next `count` output pixels, to `output`.
+KERNEL_INLINE void conv_2d_blocked_several(const struct conv_2d_blocked_shape *shape,
+                                           struct conv_2d_position *position, int32_t count,
+                                           const int8_t *restrict weights,
+                                           const int32_t *restrict channels,
+                                           int8_t *restrict output, int8_t *restrict scratch) {
+    const int32_t depth = conv_2d_blocked_depth(shape);
     const struct gemm_shape gemm = {
         .depth = depth,
         .row_stride = depth,
         .columns = shape->output_channels,
         .packed = shape->packed,
-        .even_rows = pixels % 2 == 0 && shape->patch_count % 2 == 0,
+        .even_rows = conv_2d_blocked_pixels(shape) % 2 == 0 && shape->patch_count % 2 == 0,
         .range = {shape->narrow, shape->output_offset, shape->activation_min,
                   shape->activation_max},
     };
+    for (int32_t i = 0; i < count; i++) {
+        conv_2d_blocked_patch(shape, position, scratch + i * depth);
+        conv_2d_blocked_advance(shape, position);
+    }
+    gemm_s8(&gemm, scratch, count, weights, channels, output);
+}
+
+KERNEL_INLINE void conv_2d_blocked_s8(const struct conv_2d_blocked_shape *shape,
+                                      const int8_t *restrict input, const int8_t *restrict weights,
+                                      const int32_t *restrict channels, int8_t *restrict output,
+                                      int8_t *restrict scratch) {
+    const int32_t pixels = conv_2d_blocked_pixels(shape);
     struct conv_2d_position position = {.image = input, .y = 0, .x = 0};
     for (int32_t done = 0; done < pixels; done += shape->patch_count) {
         const int32_t count = min_s32(shape->patch_count, pixels - done);
-        for (int32_t i = 0; i < count; i++) {
-            conv_2d_blocked_patch(shape, &position, scratch + i * depth);
-            conv_2d_blocked_advance(shape, &position);
-        }
-        gemm_s8(&gemm, scratch, count, weights, channels, output);
+        conv_2d_blocked_several(shape, &position, count, weights, channels, output, scratch);
         output += count * shape->output_channels;
     }
 }

@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ IMAGE: Final = ROOT / "usim" / "demo" / "images" / "3_cat.png"
 _RUNS: Final = 9
 _PROBE_TIMEOUT_S: Final = 600
 
-How = Literal["measured", "counted", "modelled"]
+How = Literal["measured", "counted", "modelled", "measured on a board"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,15 +152,51 @@ def run_probe(arguments: list[str], cache: str) -> Any:  # noqa: ANN401 - JSON
 
 
 def run_command(command: list[str], cache: str) -> str:
-    environment = os.environ | {"USIM_CACHE_DIR": cache}
     done = subprocess.run(
         command,
-        env=environment,
+        env=_environment(cache),
         capture_output=True,
         text=True,
         timeout=_PROBE_TIMEOUT_S,
         check=False,
     )
-    if done.returncode != 0:
-        raise BenchError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr}")
+    _check(command, done.returncode, done.stderr)
     return done.stdout
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessCost:
+    """Of a whole process and its children: wall clock, processor time, most memory of any one."""
+
+    seconds: float
+    processor_s: float
+    peak_bytes: int
+
+
+def run_measured(command: list[str], cache: str) -> ProcessCost:
+    """Run a command as `run_command` does, for what it costs."""
+    with tempfile.TemporaryFile("w+") as said:
+        started = time.perf_counter()
+        process = subprocess.Popen(command, env=_environment(cache), stdout=said, stderr=said)
+        watchdog = threading.Timer(_PROBE_TIMEOUT_S, process.kill)
+        watchdog.start()
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+        watchdog.cancel()
+        process.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        _check(command, process.returncode, said.read())
+    peak_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return ProcessCost(seconds, usage.ru_utime + usage.ru_stime, peak_bytes)
+
+
+def _environment(cache: str) -> dict[str, str]:
+    environment = os.environ | {"USIM_CACHE_DIR": cache}
+    # As users have it: usim's own modules are compiled to bytecode once, not in every run.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    return environment
+
+
+def _check(command: list[str], status: int, said: str) -> None:
+    if status != 0:
+        raise BenchError(f"{' '.join(command)} ended with {status}:\n{said}")

@@ -87,6 +87,19 @@ def test_booted_it_leaves_a_sessions_answer(platform, picture, tmp_path):
     assert answer_of(read_program(file), platform) == expected.tobytes()
 
 
+def test_weights_in_ram_give_the_same_answer_and_leave_the_flash(picture, tmp_path):
+    png, rodata_bytes, answers = demo.images()[7][0], [], []
+    for weights in ("flash", "ram"):
+        file = tmp_path / f"{weights}.elf"
+        result = export("demo", "--image", png, "--weights", weights, "--output", file)
+        assert result.exit_code == 0, result.output
+        answers.append(answer_of(read_program(file), "stm32f746"))
+        elf = ELFFile(io.BytesIO(file.read_bytes()))
+        rodata_bytes.append(elf.get_section_by_name(".rodata")["sh_size"])
+    assert answers[0] == answers[1]
+    assert rodata_bytes[0] - rodata_bytes[1] >= Model.load(demo.MODEL).lowered.constant_bytes
+
+
 def test_inputs_from_files_are_those_of_the_model(tmp_path):
     path, left, right = two_inputs(tmp_path)
     np.save(tmp_path / "left.npy", left)

@@ -90,6 +90,28 @@ def test_mlperf_tiny_models_are_inspected_and_fit_every_platform(name, shared_da
     assert_pictured(svg.read_text(), inspect_model(path))
 
 
+def test_parts_of_a_whole_are_shown_as_views_of_it(tmp_path, capsys):
+    part, whole = activation(1, 16), activation(1, 32)
+    tensors = [part, part, part, whole, whole]
+    operators = [
+        Op("ADD", (0, 0), (1,), {"FusedActivationFunction": 0}),
+        Op("ADD", (0, 1), (2,), {"FusedActivationFunction": 0}),
+        Op("CONCATENATION", (1, 2), (3,), {"Axis": 1}),
+        Op("ADD", (3, 3), (4,), {"FusedActivationFunction": 0}),
+    ]
+    path = tmp_path / "joined.tflite"
+    path.write_bytes(build_model(tensors, operators, inputs=(0,), outputs=(4,)))
+    found = inspect_model(path)
+    assert [operator.is_view for operator in found.operators] == [False, False, True, False]
+    print_inspection(make_console(), found)
+    shown = capsys.readouterr().out
+    assert re.search(r"CONCATENATION .*no code: a view", shown)
+    for tensor in (1, 2):
+        assert re.search(rf"\n\S +{tensor} +{found.plan.offset(tensor)} +16 +in tensor 3", shown)
+    arena = inspection_json(found, [])["arena"]
+    assert arena["alias_offsets"]["2"] == arena["alias_offsets"]["1"] + 16
+
+
 def test_constants_that_operators_share_are_counted_once():
     shared = Tensor((4, 8), 0.01, 0, data=np.ones((4, 8), np.int8))
     again = Tensor((8, 4), 0.01, 0, data=np.ones((8, 4), np.int8))

@@ -35,3 +35,20 @@ def test_kernel_on_the_chip_equals_tflite_micro(session, kind, index):
             np.testing.assert_array_equal(compiled(*inputs), run_reference(data, *inputs)[0])
     finally:
         compiled.unload()
+
+
+def test_stack_of_every_kernel_is_known_and_is_what_runs_use():
+    needed = peak = 0
+    with usim.Session("stm32f746", timing="count") as session:
+        for number, (kind, make) in enumerate(CASES.items()):
+            data = make(np.random.default_rng([number, 0]), kind)
+            compiled = session.load_model(Model(read_graph(data, kind)))
+            compiled(*next(iter(input_sets(compiled.model.lowered, np.random.default_rng(0)))))
+            need = compiled.working_memory.stack
+            compiled.unload()
+            assert need.size_bytes is not None, f"{kind}: {need.problem}"
+            peak = {use.name: use.peak_bytes for use in session.memory_use()}["stack"]
+            # The peak is the largest so far, which an earlier operator may have set.
+            needed = max(needed, need.size_bytes)
+            assert peak <= needed, kind
+    assert needed <= peak + 64

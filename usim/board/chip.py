@@ -8,6 +8,7 @@ from typing import Final
 
 from usim.devices.base import Timing
 from usim.devices.embedded import EmbeddedDevice
+from usim.devices.peripherals import ResetCause
 from usim.devices.stops import Stop
 from usim.platforms import Platform
 
@@ -33,30 +34,28 @@ class Chip:
         self.platform = platform
         self.timing: Timing = timing
         self.device = EmbeddedDevice(platform, timing)
-        # Time passes at the clock that was found at the end of the last slice.
-        self._seconds_then = 0.0
-        self._cycle_then = 0
-        self._hz = platform.clock_hz
 
     def open(self) -> None:
         """Power up: RAM is zero, flash erased."""
         self.device.open()
+        self.device.follow_flash_interface()
+        # A deadline in seconds is another cycle then.
+        self.device.chip.time.domain.on_change(self.device.halt)
 
     def close(self) -> None:
         """Free it. Calling it twice is fine."""
         self.device.close()
 
-    def boot(self, vector_table: int) -> None:
+    def boot(self, vector_table: int, cause: ResetCause) -> None:
         """Reset, and start from this vector table."""
-        self.device.boot(vector_table)
-        self._follow_clock()
+        self.device.boot(vector_table, cause=cause)
 
     # Time.
 
     @property
     def now(self) -> int:
-        """The core's cycle since the chip was powered up."""
-        return self.device.counted
+        """The core's cycle since the chip was powered up, sleep included."""
+        return self.device.now
 
     @property
     def core_hz(self) -> int:
@@ -66,34 +65,38 @@ class Chip:
 
     def seconds(self) -> float:
         """The chip's time since power-up."""
-        return self._seconds_then + (self.now - self._cycle_then) / self._hz
+        return self.device.chip.time.seconds()
 
     def cycle_at(self, seconds: float) -> int:
         """The cycle at which it will be so late, if the firmware leaves the clock as it is."""
         if math.isinf(seconds):
             return NEVER
-        return self._cycle_then + math.ceil((seconds - self._seconds_then) * self._hz)
-
-    def _follow_clock(self) -> None:
-        self._seconds_then, self._cycle_then = self.seconds(), self.now
-        self._hz = self.core_hz
+        cycle = self.device.chip.time.cycle_at(seconds)
+        return NEVER if cycle is None else cycle
 
     # Running.
 
     def run(self, until_cycle: int, stop_address: int) -> Stop:
-        """Run to an event, to `stop_address`, or towards `until_cycle`; SLICE if nothing happened.
+        """Run to what the host has to handle, to `stop_address`, or to a cycle (HALTED)."""
+        device = self.device
+        deadline = None if until_cycle == NEVER else device.events.at(until_cycle, device.halt)
+        try:
+            return device.run_slice(stop_address, LONGEST_SLICE)
+        finally:
+            device.events.cancel(deadline)
 
-        halt() makes it return soon, with SLICE too.
-        """
-        left = until_cycle - self.now
-        # Less than what is left, for an instruction may take many cycles; the last ones singly.
-        stop = self.device.run_slice(stop_address, min(max(left // 8, 1), LONGEST_SLICE))
-        self._follow_clock()
-        return stop
+    def step(self) -> Stop:
+        """Execute an instruction or a few, up to the end of a block."""
+        return self.device.run_slice(0xFFFF_FFF0, 1)
 
     def halt(self) -> None:
-        """End the running slice, from within a callback."""
-        self.device.end_slice()
+        """End the running slice with HALTED, from within a callback or an event."""
+        self.device.halt()
+
+    @property
+    def sleeps_for_good(self) -> bool:
+        """Whether the core sleeps, and nothing that is scheduled can wake it."""
+        return self.device.is_asleep and self.device.events.next_cycle is None
 
     @property
     def can_be_interrupted(self) -> bool:
@@ -110,13 +113,18 @@ class Chip:
         return self.device.capabilities.usarts
 
     def listen(self, usart: str, on_byte: Callable[[int], None]) -> None:
-        """Have each byte told that a USART has sent."""
-        self.device.on_usart_byte(usart, on_byte)
+        """Have each byte told whose frame a USART has sent."""
+        self.device.chip.usarts[usart].on_byte = on_byte
 
     def send(self, usart: str, data: bytes) -> None:
-        """Put bytes on a USART's receiving line, now."""
+        """Put bytes on a USART's receiving line, one frame after another once it listens."""
         self.device.usart_input(usart, data)
 
-    def who_is_at(self, _address: int) -> str:
-        """The peripheral that a chip of this type has at an address; empty where none is known."""
-        return ""
+    def drain(self) -> None:
+        """Let what the USARTs have begun to send leave: the program has ended, the lines go on."""
+        for usart in self.device.chip.usarts.values():
+            usart.drain()
+
+    def who_is_at(self, address: int) -> str:
+        """The register at an address, by the manual's name; empty where there is none."""
+        return self.device.chip.who_is_at(address) or ""

@@ -9,6 +9,7 @@ import click
 from usim import demo
 from usim.cli.model_inputs import chosen_inputs, input_option, pixels_option
 from usim.cli.output_path import OutputPath
+from usim.cli.weights_option import weights_option
 from usim.errors import ArgumentError
 from usim.firmware import Firmware, build_firmware
 from usim.formatting import format_address, format_bytes
@@ -17,6 +18,7 @@ from usim.platforms import load_platform
 from usim.report.console import make_console, make_table
 from usim.report.whole_file import write_whole
 from usim.toolchain import TOOLCHAINS
+from usim.weight_placement import Weights
 
 _EXAMPLES = """\b
 Examples:
@@ -47,6 +49,7 @@ What to do with it:
 @pixels_option
 @input_option
 @click.option("--output", required=True, type=OutputPath(), help="The ELF file to write.")
+@weights_option
 @click.option("--toolchain", type=click.Choice(list(TOOLCHAINS)), help="Compiler for the device.")
 def export(  # noqa: PLR0913, PLR0917 - one parameter an option
     model: Path,
@@ -55,6 +58,7 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter an option
     pixels: PixelRange | None,
     files: tuple[str, ...],
     output: Path,
+    weights: Weights,
     toolchain: str | None,
 ) -> None:  # fmt: skip
     """Write MODEL with one input as an executable that runs it once and stops at usim_done.
@@ -74,7 +78,7 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter an option
         raise ArgumentError(
             f"{loaded.name} has {len(loaded.inputs)} inputs; --input was given {len(files)} times"
         )
-    firmware = build_firmware(chip, loaded, inputs[0].stored, toolchain=toolchain)
+    firmware = build_firmware(chip, loaded, inputs[0].stored, toolchain=toolchain, weights=weights)
     write_whole(output, firmware.elf)
     _print(firmware, output)
 

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 import click
 import numpy as np
 import numpy.typing as npt
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from usim import demo
 from usim.errors import ArgumentError
@@ -123,11 +122,13 @@ def pixels_option(command: _Decorated) -> _Decorated:
 
 def with_progress(total: int) -> Iterator[int]:
     """Count to `total` with a bar on stderr."""
+    from rich import progress as bars  # noqa: PLC0415 - only data sets take that long
+
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TimeRemainingColumn(),
     )
-    with Progress(*columns, console=make_console(stderr=True), transient=True) as progress:
+    with bars.Progress(*columns, console=make_console(stderr=True), transient=True) as progress:
         yield from progress.track(range(total), description="images")

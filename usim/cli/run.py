@@ -19,6 +19,7 @@ from usim.cli.model_inputs import (
     with_progress,
 )
 from usim.cli.output_path import OutputPath
+from usim.cli.weights_option import weights_option
 from usim.compiled_model import CompiledModel, ModelProfile
 from usim.devices import BACKENDS, Timing
 from usim.errors import ArgumentError
@@ -31,7 +32,7 @@ from usim.report.run_result import Accuracy, Answer, RunResult, collect
 from usim.report.run_tables import print_run
 from usim.session import Session
 from usim.toolchain import TOOLCHAINS
-from usim.weight_placement import WEIGHTS, Weights
+from usim.weight_placement import Weights
 
 _EXAMPLES = """\b
 Examples:
@@ -110,14 +111,7 @@ class _Target:
     help="With backend openocd: HOST:PORT of a running OpenOCD's Tcl port, a configuration "
     'FILE.cfg, or "virtual". Default: the platform\'s openocd.cfg.',
 )
-@click.option(
-    "--weights",
-    type=click.Choice(WEIGHTS),
-    default="flash",
-    show_default=True,
-    help="Where constants lie: flash (section rodata); ram (the heap); auto: in RAM as far as it "
-    "has room beside the activations, those first that are read most often.",
-)
+@weights_option
 @click.option("--toolchain", type=click.Choice(list(TOOLCHAINS)), help="Compiler for the device.")
 @click.option(
     "--timing",

@@ -10,7 +10,6 @@ from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from usim.errors import ArgumentError, ModelError
 from usim.models.dataset import ImageDataset, read_dataset
@@ -19,7 +18,7 @@ from usim.models.model import Model, quantize
 
 _MODES = {1: "L", 3: "RGB"}
 _MAX_PIXELS = 1 << 26
-_UNREADABLE = (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, MemoryError)
+_UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, MemoryError)
 """What Pillow raises for damaged files (SyntaxError is its own for broken PNG chunks)."""
 
 
@@ -101,6 +100,8 @@ def load_dataset(path: str | Path, spec: TensorSpec) -> ImageDataset:
 
 
 def _decode(file: IO[bytes], name: str, spec: TensorSpec) -> npt.NDArray[np.uint8]:
+    from PIL import Image, ImageOps  # noqa: PLC0415 - tensors need no pictures
+
     height, width, channels = _image_shape(spec)
     try:
         with warnings.catch_warnings(), Image.open(file, formats=("PNG", "JPEG")) as image:

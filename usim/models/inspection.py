@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
 from pathlib import Path
 
@@ -27,7 +27,8 @@ class OperatorFacts:
     """One operator. `macs` is None where `problem` says why usim cannot run it.
 
     `constant_bytes` are those of the file's constants that it is the first to read; `renames` says
-    that it only gives its input another shape, and needs no code.
+    that it only gives its input another shape, `is_view` that inputs and outputs share their bytes
+    in the arena, `done_by` that another operator, by its index, does its work: it needs no code.
     """
 
     index: int
@@ -39,6 +40,8 @@ class OperatorFacts:
     macs: int | None
     constant_bytes: int
     renames: bool
+    is_view: bool
+    done_by: int | None
     problem: str | None
 
     @property
@@ -103,6 +106,16 @@ def inspect_graph(graph: Graph, file_bytes: int = 0) -> Inspection:
     operators = tuple(_operator(graph, operator, aliases, counted) for operator in graph.operators)
     runs = not any(operator.problem for operator in operators)
     lowered = Model(graph).lowered if runs else None
+    if lowered:
+        coded = {call.index for call in lowered.calls} | set(lowered.sums)
+        operators = tuple(
+            replace(
+                item,
+                is_view=not item.renames and item.index not in coded,
+                done_by=lowered.sums.get(item.index),
+            )
+            for item in operators
+        )
     return Inspection(
         file=graph.file,
         file_bytes=file_bytes,
@@ -145,6 +158,8 @@ def _operator(
         macs=macs,
         constant_bytes=sum(tensor.size_bytes for tensor in new.values()),
         renames=renames,
+        is_view=False,  # not known before all of the graph is planned
+        done_by=None,
         problem=problem,
     )
 
@@ -184,3 +199,8 @@ def _text(value: object) -> str:
     if isinstance(value, float) and math.isfinite(value):
         return "1" if value == 1 else f"{value:g}"
     return "" if value is None else str(value)
+
+
+def views(plan: ArenaPlan) -> tuple[int, ...]:
+    """The tensors that lie in another one's buffer, in their order."""
+    return tuple(tensor for tensor in sorted(plan.aliases) if plan.holds(tensor))

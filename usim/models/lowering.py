@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from usim.models.fusing import fuse_sums
 from usim.models.graph import Graph, TensorSpec
+from usim.models.in_place import written_in_place
 from usim.models.operators import OPERATORS
 from usim.models.operators.base import (
     KernelSequence,
@@ -63,7 +66,7 @@ class LayerCall:
     """One call: `function(arguments...)`, all of them pointers, the outputs last.
 
     `index` is the operator's index in the graph, so calls skip those that need no code.
-    `output_shape` is the first output's.
+    `output_shape` is the first output's. `scratch_bytes` it takes from the workspace while it runs.
     """
 
     index: int
@@ -73,6 +76,7 @@ class LayerCall:
     output_shape: tuple[int, ...]
     macs: int
     output_count: int = 1
+    scratch_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,6 +88,7 @@ class LoweredModel:
     include path; every function returns int32_t, 0 for success. `inputs` and `outputs` say where in
     the arena the model's own tensors are, in the file's order, as `input_specs` and `output_specs`
     say what they mean. `variables` are those of the arena's tensors that outlive an inference.
+    `sums` are the ADD operators whose work a convolution does: the index of one to the other's.
     """
 
     source: str
@@ -95,6 +100,7 @@ class LoweredModel:
     input_specs: tuple[TensorSpec, ...]
     output_specs: tuple[TensorSpec, ...]
     variables: tuple[Variable, ...]
+    sums: Mapping[int, int]
 
     @property
     def macs(self) -> int:
@@ -111,7 +117,10 @@ def lower(graph: Graph) -> LoweredModel:
         (operator.index, OPERATORS[operator.kind].lower(Node(graph, operator)))
         for operator in graph.operators
     ]
-    plan, kernels = arrange(graph, lowerings)
+    fusion = fuse_sums(graph, lowerings)
+    graph = fusion.graph
+    in_place = written_in_place(graph, fusion.lowerings)
+    plan, kernels = arrange(graph, fusion.lowerings, in_place)
     functions = _Functions()
     operands = _Operands(graph, plan)
     calls = tuple(
@@ -131,6 +140,7 @@ def lower(graph: Graph) -> LoweredModel:
             for tensor in graph.tensors
             if tensor.variable and plan.holds(tensor.index)
         ),
+        sums=fusion.sums,
     )
 
 
@@ -146,6 +156,7 @@ def _layer_call(
         output_shape=graph.tensors[operator.outputs[0]].shape,
         macs=kernel.macs,
         output_count=kernel.outputs,
+        scratch_bytes=kernel.scratch_bytes,
     )
 
 

@@ -17,23 +17,26 @@ Arranged = tuple[ArenaPlan, list[tuple[int, KernelSequence]]]
 """A plan, and the operators that still need code, by index."""
 
 
-def arrange(graph: Graph, lowerings: Sequence[tuple[int, Lowering]]) -> Arranged:
+def arrange(
+    graph: Graph, lowerings: Sequence[tuple[int, Lowering]], in_place: Sequence[Alias] = ()
+) -> Arranged:
     """Plan a graph's activations, with as few copies as there can be in the least memory.
 
     Where parts share a buffer, all of it is taken from the first part on, and until the last one is
-    read: that may cost more than the copies. And a model has to have some code.
+    read: that may cost more than the copies. And a model has to have some code. `in_place` are
+    outputs of operators with code that take their inputs' bytes.
     """
     candidates = [
         index for index, item in lowerings if isinstance(item, KernelSequence) and item.views
     ]
-    best = _arranged(graph, lowerings, ())
-    shared = _arranged(graph, lowerings, frozenset(candidates))
+    best = _arranged(graph, lowerings, in_place, ())
+    shared = _arranged(graph, lowerings, in_place, frozenset(candidates))
     if shared[1] and shared[0].size_bytes <= best[0].size_bytes:
         return shared
     chosen: list[int] = []
     trials = _MAX_TRIALS if len(lowerings) <= _MAX_TRIED_OPERATORS else 0
     for index in candidates[:trials]:
-        trial = _arranged(graph, lowerings, [*chosen, index])
+        trial = _arranged(graph, lowerings, in_place, [*chosen, index])
         if trial[1] and trial[0].size_bytes <= best[0].size_bytes:
             chosen.append(index)
             best = trial
@@ -41,11 +44,16 @@ def arrange(graph: Graph, lowerings: Sequence[tuple[int, Lowering]]) -> Arranged
 
 
 def _arranged(
-    graph: Graph, lowerings: Sequence[tuple[int, Lowering]], viewed: Container[int]
+    graph: Graph,
+    lowerings: Sequence[tuple[int, Lowering]],
+    in_place: Sequence[Alias],
+    viewed: Container[int],
 ) -> Arranged:
     """With views, if they are possible, for the operators `viewed`."""
     kernels: list[tuple[int, KernelSequence]] = []
     sharing = Sharing(graph)
+    for alias in in_place:
+        sharing.add(alias)
     for index, lowering in lowerings:
         if isinstance(lowering, Alias):
             sharing.add(lowering)

@@ -11,7 +11,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from usim.platforms.description import Description, Key
-from usim.platforms.facts import CLOCK_SETUPS, SECTION_ALIGNMENT, ClockSetup, FloatAbi, Fpu, Kind
+from usim.platforms.facts import (
+    CLOCK_SETUPS,
+    MAX_INTERRUPTS,
+    SECTION_ALIGNMENT,
+    ClockSetup,
+    FloatAbi,
+    Fpu,
+    Kind,
+)
 
 REST: Final = 0
 _UNITS = {"": 1, "b": 1, "bytes": 1, "kib": 1 << 10, "mib": 1 << 20}
@@ -50,7 +58,8 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    # Deferred: the whole is built once, when it is used, and not each part for itself as well.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 class FpuSpec(_Strict):
@@ -65,6 +74,13 @@ class MpuSpec(_Strict):
     """The memory protection unit."""
 
     regions: Count
+    source: Text
+
+
+class NvicSpec(_Strict):
+    """The interrupt controller: how many lines come in from outside of the core."""
+
+    interrupts: Annotated[int, Field(gt=0, le=MAX_INTERRUPTS)]
     source: Text
 
 
@@ -96,6 +112,7 @@ class CoreSpec(_Strict):
     source: Text
     fpu: FpuSpec | None = None
     mpu: MpuSpec
+    nvic: NvicSpec | None = None
     icache: CacheSpec | None = None
     dcache: CacheSpec | None = None
 
@@ -151,6 +168,7 @@ class MemorySpec(_Strict):
     """All memory."""
 
     regions: dict[str, RegionSpec] = Field(min_length=1)
+    external: dict[str, RegionSpec] = Field(default_factory=dict)
     flash_interface: FlashInterfaceSpec
 
 

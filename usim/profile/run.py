@@ -12,7 +12,7 @@ from usim.formatting import format_address
 from usim.platforms import Platform
 from usim.profile import placement
 from usim.profile.program import Program
-from usim.profile.recording import Ending, Recorder, Recording, Request
+from usim.profile.recording import Ending, EndReason, Recorder, Recording, Request
 from usim.profile.semihosting import BKPT_SEMIHOSTING, Semihosting
 from usim.timing.decode import Instruction
 from usim.timing.timer import CycleTimer
@@ -21,6 +21,12 @@ MAX_ARGUMENTS: Final = 4  # those in registers
 _SLICE_INSTRUCTIONS: Final = 20_000_000
 _NOWHERE: Final = 0xFFFF_FFF0
 _QUIET: Final = frozenset({StopKind.SVC, StopKind.EXCEPTION_RETURN})
+
+_ENDINGS: Final[dict[StopKind, EndReason]] = {
+    StopKind.REACHED: "until",
+    StopKind.SLEEP: "asleep",
+    StopKind.HALTED: "endless loop",
+}
 
 
 def record(
@@ -56,6 +62,7 @@ class _Run:
         self._timer.on_new_block = self._look_at
         clock_hz = device.platform.clock_hz
         self._semihosting = Semihosting(device, write, lambda: self._counted / clock_hz)
+        self._booted_from = 0
         self._loops_forever_at: int | None = None
         self._fault: tuple[Stop, int] | None = None
         self._bytes_at_fault = ""
@@ -94,6 +101,7 @@ class _Run:
         if entry is None:
             table = placement.find_vector_table(program, platform)
             placement.write_program(device, program, started_up=False)
+            self._booted_from = table
             device.boot(table)
             return table, _NOWHERE
         function = program.find_address(entry)
@@ -120,7 +128,7 @@ class _Run:
         except ProgramError:
             self._device.write_register("sp", placement.default_stack_top(platform))
             return None
-        self._device.boot(table)
+        self._device.boot(table, fpu_on=True)
         return table
 
     # The run.
@@ -143,14 +151,13 @@ class _Run:
         """What a stop means; None to go on."""
         if stop.pc == returns_to and stop.kind in (StopKind.REACHED, StopKind.UNDEFINED):
             return Ending("returned", returns_to, self._device.read_register("r0"))
-        if stop.kind is StopKind.REACHED:
-            assert until is not None
-            return Ending("until", until)
-        if stop.kind is StopKind.SLEEP:
-            forever = stop.pc == self._loops_forever_at
-            return Ending("endless loop" if forever else "asleep", stop.pc)
+        if stop.kind in _ENDINGS:
+            return Ending(_ENDINGS[stop.kind], stop.pc)
         if stop.kind is StopKind.BKPT:
             return self._break(stop)
+        if stop.kind is StopKind.RESET:
+            self._device.boot(self._booted_from)
+            return None
         if stop.kind is not StopKind.SLICE:
             self._take(stop)
         return None

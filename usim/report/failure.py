@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from usim.abi import FaultRecord
 from usim.errors import UsimError
 from usim.formatting import format_address
-from usim.session import SectionUse, Session
+from usim.session import Session
+from usim.session_facts import SectionUse
 
 
 def describe_failure(session: Session, error: BaseException | None) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from usim.fitting import PlatformFit
 from usim.models import TensorSpec
-from usim.models.inspection import Inspection
+from usim.models.inspection import Inspection, views
 
 # Version of the layout; it grows when a key changes its meaning.
 _FORMAT = 1
@@ -38,6 +38,8 @@ def inspection_json(inspection: Inspection, fits: Sequence[PlatformFit]) -> dict
                 "macs": operator.macs,
                 "constant_bytes": operator.constant_bytes,
                 "renames": operator.renames,
+                "is_view": operator.is_view,
+                "done_by": operator.done_by,
                 "problem": operator.problem,
             }
             for operator in inspection.operators
@@ -56,6 +58,7 @@ def inspection_json(inspection: Inspection, fits: Sequence[PlatformFit]) -> dict
                 for item in plan.placements
             ],
             "aliases": {str(tensor): owner for tensor, owner in plan.aliases.items()},
+            "alias_offsets": {str(tensor): plan.offset(tensor) for tensor in views(plan)},
         },
         "platforms": [_fit(fit) for fit in fits],
     }

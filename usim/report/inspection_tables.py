@@ -11,7 +11,7 @@ from rich.table import Table
 from usim.description_files import shown_path
 from usim.fitting import PlatformFit
 from usim.models import OPERATORS, TensorSpec
-from usim.models.inspection import Inspection, OperatorFacts
+from usim.models.inspection import Inspection, OperatorFacts, views
 from usim.report.arena_text import arena_text, by_life, marks
 from usim.report.console import make_table
 
@@ -38,7 +38,7 @@ def print_inspection(console: Console, inspection: Inspection) -> None:
 
 def print_fits(console: Console, fits: Sequence[PlatformFit]) -> None:
     """A line a platform: whether the model fits, what it needs, and what is short."""
-    sections = ("text", "rodata", "heap")
+    sections = ("text", "rodata", "heap", "workspace", "stack")
     headers = tuple(f"{name} (free)" for name in sections)
     table = make_table("Platforms (bytes; free beside the runtime)", "platform", "fits", *headers,
                        "short", numeric=headers)  # fmt: skip
@@ -112,7 +112,12 @@ def _operators(inspection: Inspection) -> Table:
 def _remarks(operator: OperatorFacts) -> str:
     if operator.problem:
         return "NOT SUPPORTED"
-    return operator.options_text or ("no code: a new shape" if operator.renames else "")
+    reason = ""
+    if operator.done_by is not None:
+        reason = f"no code: done by {operator.done_by}"
+    elif operator.renames or operator.is_view:
+        reason = f"no code: a {'new shape' if operator.renames else 'view'}"
+    return ", ".join(filter(None, [operator.options_text, reason]))
 
 
 def _weights(operator: OperatorFacts) -> str:
@@ -135,7 +140,8 @@ def _extents(spec: TensorSpec) -> str:
 
 
 def _lifetimes(inspection: Inspection) -> Table:
-    """One line a buffer, in order of time, with the character that the picture has for it."""
+    """One line a buffer, in order of time, with the character that the picture has for it; then the
+    tensors that lie in one of them."""
     numeric = ("tensor", "offset", "bytes", "from", "to")
     table = make_table("Activations (from and to: operators; in, out: the model's own)", "",
                        *numeric, "name", numeric=numeric)  # fmt: skip
@@ -151,6 +157,11 @@ def _lifetimes(inspection: Inspection) -> Table:
             "out" if life.last >= len(inspection.operators) else str(life.last),
             _shortened(inspection.graph.tensors[life.tensor].name),
         )
+    for tensor in views(inspection.plan):
+        spec, owner = inspection.graph.tensors[tensor], inspection.plan.aliases[tensor]
+        offset = f"{inspection.plan.offset(tensor):,}"
+        where = f"in tensor {owner}: {_shortened(spec.name)}"
+        table.add_row(mark[owner], str(tensor), offset, f"{spec.size_bytes:,}", "", "", where)
     return table
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from usim.compiled_model import CompiledModel, LayerProfile, ModelProfile
-from usim.session import SectionUse, Session, Statistics
+from usim.session import Session
+from usim.session_facts import SectionUse, Statistics
 
 # Version of the JSON layout; it grows when a key changes its meaning.
 JSON_FORMAT = 1
@@ -124,7 +125,7 @@ def collect(
         answers=answers,
         accuracy=accuracy,
         layers=profile.layers,
-        memory=session.memory_use(),
+        memory=_memory(session, compiled),
         model_bytes={
             "text": compiled.text_bytes,
             "rodata": compiled.rodata_bytes,
@@ -132,4 +133,14 @@ def collect(
             "arena": compiled.arena_bytes,
         },
         statistics=session.stats,
+    )
+
+
+def _memory(session: Session, compiled: CompiledModel) -> tuple[SectionUse, ...]:
+    """The sections, with what the model needs by its code where nothing is allocated."""
+    need = compiled.working_memory
+    computed = {"workspace": need.workspace_bytes, "stack": need.stack.size_bytes}
+    return tuple(
+        replace(use, used_bytes=computed[use.name]) if use.name in computed else use
+        for use in session.memory_use()
     )

@@ -99,7 +99,7 @@ def _memory(result: RunResult) -> Table:
     for use in result.memory:
         table.add_row(
             use.name,
-            f"{use.used_bytes:,}" if use.used_bytes is not None else "",
+            f"{use.used_bytes:,}" if use.used_bytes is not None else "unknown",
             f"{use.peak_bytes:,}",
             f"{use.size_bytes:,}",
             f"{use.peak_bytes / use.size_bytes:.1%}",

@@ -11,7 +11,8 @@ from usim.devices import BACKENDS
 from usim.errors import ArgumentError
 from usim.robot.group import KeywordGroup
 from usim.robot.values import Size
-from usim.session import SectionUse, Session
+from usim.session import Session
+from usim.session_facts import SectionUse
 
 
 class PlatformKeywords(KeywordGroup):

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from capstone import arm as cs_arm
 
 from usim.timing.dataflow import PC, REGISTER_NUMBERS, Dataflow, disassembler
+from usim.timing.known_code import known_code
 from usim.timing.linear import Access, BlockAccesses, Linear, with_few_cells
 
 __all__ = ["Access", "BlockAccesses", "Linear", "find_accesses"]
@@ -37,11 +39,20 @@ class _Operand:
     is_write: bool
 
 
+@lru_cache(maxsize=16384)
 def find_accesses(code: bytes, address: int, in_it_block: int = 0) -> BlockAccesses:
     """Sort the memory accesses of a block of Thumb code into known and unknown ones.
 
     The first `in_it_block` instructions belong to an IT block that started before.
     """
+    known = known_code(code, address)
+    if known is None:
+        return _analyse(code, address, in_it_block)
+    block = address, len(code)
+    return known.accesses(block, in_it_block, lambda: _analyse(code, address, in_it_block))
+
+
+def _analyse(code: bytes, address: int, in_it_block: int) -> BlockAccesses:
     flow = Dataflow()
     known: list[tuple[int, Access]] = []
     at_instruction: dict[int, Access] = {}

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from usim.timing.block_price import BlockPrice, price_block
 from usim.timing.counter import InstructionCounter
 from usim.timing.decode import Instruction, decode
+from usim.timing.known_code import known_code
 from usim.timing.memory import MemoryModel
 from usim.timing.native_layout import (
     BRANCH_KINDS,
@@ -27,13 +29,15 @@ from usim.timing.native_layout import (
     Price,
     Timer,
 )
-from usim.timing.pipeline import NEUTRAL, Issued, State, issue, mispredict_cycles
+from usim.timing.pipeline import NEUTRAL, Issued, State, issue
 from usim.timing.tables import DEFAULT_PARAMETERS, Parameters
 from usim.timing.timed_block import TimedBlock, in_flight, span
 
 __all__ = ["NODE_DTYPE", "CycleTimer", "TimedBlock"]
 
 _LOG = logging.getLogger(__name__)
+
+_MAX_ISSUED = 4096
 
 
 class CycleTimer:
@@ -71,6 +75,7 @@ class CycleTimer:
         self._failure: BaseException | None = None
         self._interruptions = 0
         self._cuts: Counter[tuple[int, int, int, int]] = Counter()
+        self._issued: dict[tuple[bytes, int, State], Issued] = {}
         # What was priced, as it was then: memory may hold other code by now.
         self._priced_code: dict[tuple[int, int], bytes] = {}
         self._states: list[State] = []
@@ -102,8 +107,15 @@ class CycleTimer:
         """Cycles so far, the whole of the current block included."""
         return int(self._state.cycles)
 
-    def cycles_before(self, pc: int) -> int:
-        """Cycles before the instruction at `pc`, which lies in the current block, issues."""
+    def cycles_before(self, pc: int, *, executing: bool = False) -> int:
+        """Cycles before the instruction at `pc`, which lies in the current block, issues.
+
+        `executing` tells that it runs: else a block that has ended may be about to begin anew.
+        """
+        at = self._state
+        if executing and pc == at.block_address and at.previous:
+            code, entry = self._priced_code[pc, at.block_size], self._states[at.block_state]
+            return self.cycles - self._issue(code, pc, entry).cycles
         return self.cycles - self._behind(pc)[0]
 
     def _behind(self, pc: int) -> tuple[int, State | None]:
@@ -114,8 +126,8 @@ class CycleTimer:
             return 0, None
         code = self._priced_code[address, size]
         entry = self._states[state.block_state]
-        whole = issue(decode(code, address), entry, parameters=self.parameters)
-        part = issue(decode(code[: pc - address], address), entry, parameters=self.parameters)
+        whole = self._issue(code, address, entry)
+        part = self._issue(code[: pc - address], address, entry)
         return whole.cycles - part.cycles, part.state
 
     def rewind_to(self, pc: int) -> None:
@@ -136,7 +148,13 @@ class CycleTimer:
         self._continue_in(part.state if part else entry)
 
     def _issue(self, code: bytes, address: int, entry: State) -> Issued:
-        return issue(decode(code, address), entry, parameters=self.parameters)
+        # Asked for again and again where interrupts hit the same loop.
+        key = code, address, entry
+        if key not in self._issued:
+            if len(self._issued) >= _MAX_ISSUED:
+                self._issued.clear()
+            self._issued[key] = issue(decode(code, address), entry, parameters=self.parameters)
+        return self._issued[key]
 
     def _continue_in(self, state: State) -> None:
         self._state.state = self._id_of(state)
@@ -153,6 +171,27 @@ class CycleTimer:
         self._state.paused_at = 0
         if self._memory_model is not None:
             self._memory_model.drain()
+
+    def wait(self, cycles: int) -> None:
+        """The core stands still for `cycles`; what the pipeline holds stays."""
+        self._interruptions += cycles
+        self._state.cycles += cycles
+
+    def skip(self, cycles: int) -> None:
+        """Code that is known to take so long need not be executed."""
+        self._state.cycles += cycles
+
+    def first_from(self, cycle: int) -> int | None:
+        """The first instruction of the current block that issues at `cycle` or later, if any."""
+        at = self._state
+        address, size = at.block_address, at.block_size
+        code, entry = self._priced_code[address, size], self._states[at.block_state]
+        issued = self._issue(code, address, entry)
+        begin = at.cycles - issued.cycles
+        for slot in issued.slots:
+            if begin + slot.cycle >= cycle:
+                return slot.instruction.address
+        return None
 
     def finish(self) -> None:
         """The program is over: the cycle of its last instruction counts as well."""
@@ -231,37 +270,31 @@ class CycleTimer:
 
     def _price(self, state_id: int, address: int, size: int, result: Any) -> None:  # noqa: ANN401
         code = self._priced_code[address, size] = self._read_code(address, size)
-        instructions = decode(code, address)
-        entry = self._states[state_id]
-        issued = issue(instructions, entry, parameters=self.parameters)
+        block = self._price_of(code, address, self._states[state_id])
         price = result.contents
-        price.cycles = issued.cycles
+        price.cycles = block.cycles
         if self._memory_model is not None:
             in_it_block = self.left_of_it_block()
             price.accesses = self._memory_model.accesses_of(code, address, in_it_block)
-        price.in_flight = in_flight(issued.state)
-        price.own_cycles = span(entry, issued)
+        price.in_flight = block.in_flight
+        price.own_cycles = block.own_cycles
         price.function = self.function_at(address)
-        price.instructions = len(instructions)
-        price.next_state[0] = price.next_state[1] = self._id_of(issued.state)
+        price.instructions = block.instructions
+        price.next_state[0] = self._id_of(block.next_state)
+        price.next_state[1] = self._id_of(block.jumped_state)
         price.executions = price.mispredicts = price.stall_cycles = 0
-        last = instructions[-1] if instructions else None
-        kind: str = last.branch if last else "none"
-        if last is not None and kind != "none":
-            jumped = issue(instructions, entry, jumps=True, parameters=self.parameters)
-            price.next_state[1] = self._id_of(jumped.state)
-            if kind == "call" and last.target is None:
-                kind = "indirect_call"
-            price.backward = int(last.target is not None and last.target <= last.address)
-        price.branch = BRANCH_KINDS[kind]
-        indirect = kind in ("indirect", "indirect_call")
-        penalty = (
-            self.parameters.mispredict if indirect else mispredict_cycles(issued, self.parameters)
-        )
-        # From the branch's own cycle on, in whichever slot it is: the first fetch takes one more.
-        price.mispredict = penalty - 1 + price.in_flight
+        price.backward = int(block.is_backward)
+        price.branch = BRANCH_KINDS[block.branch]
+        price.mispredict = block.mispredict_cycles
         if self.on_new_block is not None:
-            self.on_new_block(instructions)
+            self.on_new_block(decode(code, address))
+
+    def _price_of(self, code: bytes, address: int, entry: State) -> BlockPrice:
+        def find() -> BlockPrice:
+            return price_block(code, address, entry, self.parameters)
+
+        known = known_code(code, address) if self.parameters == DEFAULT_PARAMETERS else None
+        return known.price((address, len(code)), entry, find) if known else find()
 
     # What was executed.
 

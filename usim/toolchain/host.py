@@ -8,6 +8,7 @@ import platform
 import shutil
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING
 from usim.cache import cache_folder, content_key, write_atomically
 from usim.errors import ToolchainError
 from usim.toolchain.inputs import digest_of_folders
-from usim.toolchain.zig_clang import run_zig, zig_version
+from usim.toolchain.process import run
+from usim.toolchain.zig_clang import run_zig, zig_executable, zig_headers, zig_version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +35,6 @@ _MACHINES = {
 # The oldest glibc that any machine with Python 3.11 has: what is built there runs here as well.
 _OLD_GLIBC = {"x86_64": ".2.17", "aarch64": ".2.17"}
 _FLAGS = (
-    "-shared",
     "-O2",
     "-fPIC",
     "-std=c11",
@@ -46,8 +47,9 @@ _FLAGS = (
 def build_host_library(sources: Sequence[Path], name: str, flags: Sequence[str] = ()) -> Path:
     """Build the shared library `name` from C files and return its path, for `ctypes.CDLL`.
 
-    Cached by content (of the sources and of all files in their folders, which holds the headers),
-    compiler, flags and host. Raises ToolchainError with the compiler's message.
+    With headers of the C library it takes some seconds: Zig has to build its stubs first. Cached by
+    content (of the sources and of all files in their folders, which holds the headers), compiler,
+    flags and host. Raises ToolchainError with the compiler's message.
     """
     paths = [Path(source).resolve() for source in sources]
     target = host_target()
@@ -62,9 +64,37 @@ def build_host_library(sources: Sequence[Path], name: str, flags: Sequence[str] 
     with tempfile.TemporaryDirectory(prefix="usim-") as temporary:
         folder = Path(temporary)
         built = folder / file_name
-        run_zig(["cc", *options, *map(str, paths), "-o", str(built)], folder)
+        if not _build_without_libc(paths, [*_FLAGS, *flags], folder, built):
+            run_zig(["cc", *options, "-shared", *map(str, paths), "-o", str(built)], folder)
         data = built.read_bytes()
     return _keep(data, kept)
+
+
+def _build_without_libc(
+    sources: Sequence[Path], flags: Sequence[str], folder: Path, built: Path
+) -> bool:
+    """Build `built` with Clang and the linker alone, for systems with ELF; say whether it worked.
+
+    What Clang calls by itself, such as memcpy, is found in the process that loads the library.
+    Where this fails `zig cc` may do, or at least says in its own words what is wrong.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    zig = str(zig_executable())
+    # Clang does not know Zig's suffix for the version of glibc.
+    triple = host_target().partition(".")[0]
+    objects = [str(folder / f"{number}.o") for number in range(len(sources))]
+
+    def compile_one(source: Path, target: str) -> bool:
+        command = [zig, "clang", f"--target={triple}", "-nostdinc", "-isystem", str(zig_headers())]
+        command += [*flags, "-c", str(source), "-o", target]
+        return run(command, folder=folder).returncode == 0
+
+    with ThreadPoolExecutor() as pool:
+        if not all(pool.map(compile_one, sources, objects)):
+            return False
+    link = [zig, "ld.lld", "-shared", *objects, "-o", str(built)]
+    return run(link, folder=folder).returncode == 0
 
 
 @lru_cache(maxsize=1)

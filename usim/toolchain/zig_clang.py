@@ -45,6 +45,11 @@ def zig_executable() -> Path:
     return path
 
 
+def zig_headers() -> Path:
+    """Return the folder of Clang's own headers, such as stdint.h."""
+    return zig_folder() / "lib" / "include"
+
+
 def zig_version() -> str:
     """Return the version of the installed package, for example "0.17.1"."""
     try:
@@ -76,7 +81,7 @@ class ZigClang(Toolchain):
     def __init__(self, cache: Cache | None = None) -> None:
         super().__init__(cache)
         self._zig = zig_executable()
-        self._headers = zig_folder() / "lib" / "include"
+        self._headers = zig_headers()
 
     @cached_property
     def version(self) -> str:
