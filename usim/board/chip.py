@@ -34,6 +34,8 @@ class Chip:
         self.platform = platform
         self.timing: Timing = timing
         self.device = EmbeddedDevice(platform, timing)
+        # The last cycle that was run to.
+        self._come = 0
 
     def open(self) -> None:
         """Power up: RAM is zero, flash erased."""
@@ -79,11 +81,20 @@ class Chip:
     def run(self, until_cycle: int, stop_address: int) -> Stop:
         """Run to what the host has to handle, to `stop_address`, or to a cycle (HALTED)."""
         device = self.device
-        deadline = None if until_cycle == NEVER else device.events.at(until_cycle, device.halt)
+
+        def come() -> None:
+            self._come = until_cycle
+            device.halt()
+
+        deadline = None if until_cycle == NEVER else device.events.at(until_cycle, come)
         try:
             return device.run_slice(stop_address, LONGEST_SLICE)
         finally:
             device.events.cancel(deadline)
+
+    def has_come(self, cycle: int) -> bool:
+        """Whether it is so late. The pipeline may then still wait for what issues at that cycle."""
+        return self.now >= cycle or self._come >= cycle
 
     def step(self) -> Stop:
         """Execute an instruction or a few, up to the end of a block."""

@@ -86,8 +86,8 @@ class Runner:
                 return Pause.DONE
             # Anew each time: the firmware may have set up another clock.
             until_cycle = self._chip.cycle_at(until_s)
-            if self._chip.now >= until_cycle:
-                return self._at_time()
+            if self._chip.has_come(until_cycle):
+                return Pause.TIME
             if self.interrupted:
                 return self._ends("interrupted", "interrupted")
             stop = self._run_slice(self._slice_end(until_cycle), stop_address)
@@ -104,12 +104,6 @@ class Runner:
         self.faults.forget()
         self.ending = self._stuck_until = None
         self._chip.boot(self._vector_table, cause)
-
-    def _at_time(self) -> Pause | Ending:
-        """It is so late: a core that sleeps for good will not do more."""
-        if self._chip.sleeps_for_good and not self._is_patient:
-            self._falls_asleep()
-        return self.ending or Pause.TIME
 
     def _run_slice(self, until_cycle: int, stop_address: int) -> Stop | None:
         try:
@@ -131,11 +125,12 @@ class Runner:
         match stop.kind:
             case StopKind.REACHED:
                 pass
+            case StopKind.SLEEP:
+                self._sleep()
+            case StopKind.SLICE | StopKind.HALTED if self._chip.sleeps_for_good:
+                self._sleep()
             case StopKind.SLICE | StopKind.HALTED:
                 self._look_for_the_end(stop.pc)
-            case StopKind.SLEEP:
-                if not self.wait_for_input():
-                    self._falls_asleep()
             case StopKind.RESET:
                 self._reset(stop)
             case StopKind.BKPT if self._chip.device.read(stop.pc, 2) == BKPT_SEMIHOSTING:
@@ -176,7 +171,7 @@ class Runner:
             return
         if self._stuck_until is None:
             self._stuck_until = self._chip.cycle_at(self._chip.seconds() + _LAST_WORDS_S)
-        if self._chip.now >= self._stuck_until:
+        if self._chip.has_come(self._stuck_until):
             self._stays(pc, "an endless loop")
 
     def _stays(self, pc: int, how: str) -> None:
@@ -190,6 +185,10 @@ class Runner:
             self._ends("stuck", f"the handler of {_name(active)} stays in {how} at {where}")
         else:
             self._ends("endless loop", f"{how} (a branch to itself) at {where}")
+
+    def _sleep(self) -> None:
+        if not self._is_patient and not self.wait_for_input():
+            self._falls_asleep()
 
     def _falls_asleep(self) -> None:
         pc = self._chip.device.read_register("pc") & ~1
