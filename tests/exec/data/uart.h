@@ -25,8 +25,6 @@ static inline void say(uint32_t base, const char *text) {
     while (*text != '\0') {
         put(base, *text++);
     }
-    while ((REGISTER(base + 0x1CU) & (1U << 6)) == 0U) { /* TC: it has left */
-    }
 }
 
 static inline char get(uint32_t base) {
