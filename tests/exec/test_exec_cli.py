@@ -67,7 +67,8 @@ def test_lines_of_a_second_usart_bear_its_name(firmware, run_exec):
         "static void rest(void) { for (volatile int i = 0; i < 9000; i++) { } }\n"
         "int main(void) {\n"
         "    open_usart(USART1);\n    open_usart(USART3);\n"
-        '    say(USART1, "on");\n    rest();\n    say(USART3, "three\\n");\n    rest();\n    say(USART1, "one\\n");\n'
+        '    say(USART1, "on");\n    rest();\n    say(USART3, "three\\n");\n    rest();\n'
+        '    say(USART1, "one\\n");\n'
         '    say(USART3, "end");\n'
         "    for (;;) { }\n"
         "}"
