@@ -259,6 +259,11 @@ class UnicornEngine:
         """Whether what runs is a handler or a privileged thread."""
         return self.read_register("ipsr") != 0 or not self.read_register("control") & 1
 
+    @property
+    def accessing_pc(self) -> int:
+        """The instruction that runs, exact inside register callbacks too."""
+        return self._hooks.here()
+
     def jump(self, address: int, *, thumb: bool = True) -> None:
         """Set pc from outside of the program: what the pipeline held is gone.
 
