@@ -142,7 +142,8 @@ def test_the_summary_is_written_as_json(shell_elf, run_exec, tmp_path):
     assert data["fault"]["registers"]["pc"] >> 20 == 0x080
     assert data["count"] == {"unit": "cycles", "source": "modelled", "fidelity": "full"}
     assert data["usarts"] == {"usart1": 7}
-    assert 0 < data["instructions"] < data["cycles"]
+    # From the flash without wait states, at the reset's clock: two at once at the best.
+    assert 0 < data["instructions"] < 2 * data["cycles"]
     assert data["seconds"] * data["core_hz"] == pytest.approx(data["cycles"])
 
 

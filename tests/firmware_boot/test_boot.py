@@ -45,7 +45,7 @@ def test_the_echo_comes_back_in_capitals(compiler, tmp_path):
     with board_of("usart_echo", compiler, tmp_path) as board:
         board.wait_for_line("echo", "usart1")
         text = "the quick brown fox jumps over the lazy dog, 0123456789 times; then it sleeps"
-        board.send_line(text, "usart1")
+        board.send_line(text, "usart1", end="\n")
         board.wait_for_line(text.upper(), "usart1")
 
 
