@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from conformance import PLATFORMS, PROGRAMS, build_program, expected_trace, run_on_usim
 
-
 # The emulator's core makes these accesses where a chip faults.
 NOT_TRAPPED = pytest.mark.xfail(
     reason="unaligned LDM, STM, LDRD, STRD and UNALIGN_TRP", strict=True

@@ -337,27 +337,33 @@ class UnicornEngine:
 
     def _stop_of_counter(self, reason: StopReason, pc: int) -> Stop | None:
         """What the native side ended the run for; None to go on."""
+        if self._only_paused(reason, pc):
+            return None
         match reason:
             case StopReason.INSIDE_IT_BLOCK:
                 raise DeviceError(
                     "the emulator cannot stop inside an IT block, which it runs as a whole, and "
                     f"ran on to {pc:#010x}: stop before the block or behind it"
                 )
-            case StopReason.NEW_BLOCK:
-                self._hooks.inspect_block(*self.counter.block)
-                return None
             case StopReason.EVENT_INSIDE:
                 return self._stop_at_event()
             case StopReason.USES_FPU:
                 return self._stop_at_fpu()
-            case StopReason.EVENT_DUE if self._fpu_stop == pc:
-                self._fpu_stop = None
-                return None  # the block that begins here is stopped before
             case StopReason.ACCESS_DENIED:
                 return self._stop_at_denied_access(pc)
             case StopReason.WATCHED:
                 return Stop(StopKind.WATCHED, pc, self._watchpoints.take_hit().address)
         return Stop(KINDS[reason], pc)
+
+    def _only_paused(self, reason: StopReason, pc: int) -> bool:
+        """Whether there was something to prepare, and the run goes on."""
+        if reason is StopReason.NEW_BLOCK:
+            self._hooks.inspect_block(*self.counter.block)
+            return True
+        if reason is StopReason.EVENT_DUE and self._fpu_stop == pc:
+            self._fpu_stop = None
+            return True  # the block that begins here is stopped before
+        return False
 
     def _stop_at_event(self) -> Stop | None:
         """An event falls into the block that was counted: run up to there. None to go on."""
