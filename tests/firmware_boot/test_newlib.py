@@ -6,15 +6,14 @@ import shutil
 import subprocess
 
 import pytest
-from boot_programs import build_with_newlib
+from boot_programs import build_with_newlib, has_newlib
 
 from usim.platforms import load_platform
 from usim.profile.program import read_program
 from usim.profile.run import Request, record
 
 pytestmark = pytest.mark.skipif(
-    shutil.which("arm-none-eabi-gcc") is None,
-    reason="arm-none-eabi-gcc, which brings newlib, is not installed",
+    not has_newlib(), reason="arm-none-eabi-gcc and libnewlib-arm-none-eabi are not installed"
 )
 SAID = """hello, newlib
 argc fine, pi 3.1416,   -42|7    |00099
