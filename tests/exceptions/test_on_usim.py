@@ -5,19 +5,11 @@ from __future__ import annotations
 import pytest
 from conformance import PLATFORMS, PROGRAMS, build_program, expected_trace, run_on_usim
 
-# The emulator's core makes these accesses where a chip faults.
-NOT_TRAPPED = pytest.mark.xfail(
-    reason="unaligned LDM, STM, LDRD, STRD and UNALIGN_TRP", strict=True
-)
-
 
 # Caches and pipelines change when something happens, not what.
 @pytest.mark.parametrize("timing", ["count", "full"])
 @pytest.mark.parametrize("platform", PLATFORMS)
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=NOT_TRAPPED if name == "unaligned" else ()) for name in PROGRAMS],
-)
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_the_embedded_device_takes_exceptions_as_the_manual_states(
     name, platform, timing, tmp_path
 ):

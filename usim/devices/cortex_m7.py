@@ -23,7 +23,9 @@ from usim.devices.systick import SysTick
 from usim.devices.unicorn_engine import UnicornEngine
 from usim.platforms import Platform
 
-_USERSETMPEND: Final = 1 << 1  # CCR
+# CCR.
+_USERSETMPEND: Final = 1 << 1
+_UNALIGN_TRP: Final = 1 << 3
 _CLEARED_BY_RESET: Final = (
     *(f"r{i}" for i in range(13)),
     "control",
@@ -72,7 +74,7 @@ class CortexM7:
         nvic_registers = NvicRegisters(self.nvic)
         for unit in (self._caches, self._fpu, self._systick, self.mpu, control, nvic_registers):
             system.attach(unit)
-        system.on_write[CCR] = self._caches.follow_control
+        system.on_write[CCR] = self._follow_control
         system.on_write[CPACR] = lambda _: execution.follow_fpu()
         self._fpu.on_change = execution.follow_fpu
 
@@ -92,12 +94,24 @@ class CortexM7:
         for unit in (self._caches, self._fpu, self.mpu, self._systick, self.nvic):
             unit.reset()
         self.exceptions.heeds_cpacr = False
+        self.engine.check_alignment(multiple=False, single=False)
         self.execution.follow_fpu()
 
-    def heed_cpacr(self) -> None:
-        """The floating-point unit is off until the program switches it on."""
+    def _follow_control(self, ccr: int) -> None:
+        self._caches.follow_control(ccr)
+        self.engine.check_alignment(
+            multiple=self.exceptions.heeds_cpacr, single=bool(ccr & _UNALIGN_TRP)
+        )
+
+    def be_strict(self) -> None:
+        """As a chip is to a program that brings its own start-up code, until the next reset.
+
+        The floating-point unit is off until CPACR has it on, and LDM, STM, LDRD, STRD, VLDR and
+        VSTR of unaligned addresses fault.
+        """
         self.exceptions.heeds_cpacr = True
         self.execution.follow_fpu()
+        self._follow_control(self.system.value(CCR))
 
     def interrupt_line(self, number: int) -> NvicLine:
         """An input of the NVIC."""

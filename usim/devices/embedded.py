@@ -92,14 +92,14 @@ class EmbeddedDevice(Device):
     ) -> None:
         """Reset with VTOR, stack pointer and pc from this vector table (B1.5.5).
 
-        Without `cause` it is a reset by the pin. The floating-point unit is off until the program
-        switches it on in CPACR, or `fpu_on`.
+        Without `cause` it is a reset by the pin. With `fpu_on` the program need not switch the
+        floating-point unit on, and may load several words from unaligned addresses.
         """
         self.transactions.runs += 1
         self._reset(cause or ResetCause.PIN)
         core = self.core
         if not fpu_on:
-            core.heed_cpacr()
+            core.be_strict()
         core.system.set_value(VTOR, vector_table)
         words = self.load(vector_table, 8)
         self.write_register("msp", int.from_bytes(words[:4], "little") & ~3)

@@ -169,6 +169,12 @@ class InstructionHooks:
                 self._hook_once(place, "usim_on_special_done", self._counter.pointer)
                 for place in _behind_special_registers(code, address)
             ]
+        if InspectReason.MULTIPLE in self._counter.inspect_reasons:
+            hooked += [
+                self._hook_once(place, "usim_on_multiple", self._counter.pointer)
+                for place in instructions_in(code, address)
+                if code[place - address + 1] >> 4 in (0xC, 0xE)
+            ]
         if InspectReason.SEND_EVENT in self._counter.inspect_reasons:
             hooked += [
                 self._hook_once(place, "usim_on_send_event", self._counter.pointer)

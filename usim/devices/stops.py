@@ -55,6 +55,8 @@ KINDS: Final = {
     StopReason.EVENT_DUE: StopKind.EVENT,
     StopReason.INTERRUPTED: StopKind.INTERRUPT,
     StopReason.EXECUTE_DENIED: StopKind.EXECUTE_DENIED,
+    StopReason.ACCESS_DENIED: StopKind.ACCESS_DENIED,
+    StopReason.IS_UNALIGNED: StopKind.UNALIGNED,
 }
 # The exception numbers that Unicorn reports for an M-profile core.
 INTERRUPTS: Final = {

@@ -76,6 +76,7 @@ class UnicornEngine:
         self._hooks = InstructionHooks(self._uc, self.counter)
         self.mpu: Mpu | None = None
         self._protecting: Hook | None = None
+        self._traps_unaligned = False
         self._watchpoints = Watchpoints(self._hooks, self.counter)
         self._uc.hook_add(unicorn_const.UC_HOOK_MEM_INVALID, self._on_bad_access)
         self._uc.hook_add(unicorn_const.UC_HOOK_INTR, self._on_interrupt)
@@ -191,10 +192,17 @@ class UnicornEngine:
         self._hooks.on_control_write = self.mpu.expect_unprivileged
         return self.mpu
 
+    def check_alignment(self, *, multiple: bool, single: bool) -> None:
+        """Have unaligned accesses of several words stop the run, or of single ones as well."""
+        self.counter.check_alignment(multiple=multiple, single=single)
+        self._traps_unaligned = single
+        self._follow_mpu()
+
     def _follow_mpu(self) -> None:
-        """Look at every access as long as one may be denied."""
+        """Look at every access as long as one may be denied, or unaligned."""
         assert self.mpu is not None
-        if self.mpu.may_deny_data == (self._protecting is not None):
+        looks = self.mpu.may_deny_data or self._traps_unaligned
+        if looks == (self._protecting is not None):
             return
         if self._protecting is None:
             kinds = unicorn_const.UC_HOOK_MEM_READ | unicorn_const.UC_HOOK_MEM_WRITE
@@ -337,33 +345,26 @@ class UnicornEngine:
 
     def _stop_of_counter(self, reason: StopReason, pc: int) -> Stop | None:
         """What the native side ended the run for; None to go on."""
-        if self._only_paused(reason, pc):
-            return None
         match reason:
             case StopReason.INSIDE_IT_BLOCK:
                 raise DeviceError(
                     "the emulator cannot stop inside an IT block, which it runs as a whole, and "
                     f"ran on to {pc:#010x}: stop before the block or behind it"
                 )
+            case StopReason.NEW_BLOCK:
+                self._hooks.inspect_block(*self.counter.block)
+                return None
             case StopReason.EVENT_INSIDE:
                 return self._stop_at_event()
             case StopReason.USES_FPU:
                 return self._stop_at_fpu()
-            case StopReason.ACCESS_DENIED:
-                return self._stop_at_denied_access(pc)
-            case StopReason.WATCHED:
-                return Stop(StopKind.WATCHED, pc, self._watchpoints.take_hit().address)
-        return Stop(KINDS[reason], pc)
-
-    def _only_paused(self, reason: StopReason, pc: int) -> bool:
-        """Whether there was something to prepare, and the run goes on."""
-        if reason is StopReason.NEW_BLOCK:
-            self._hooks.inspect_block(*self.counter.block)
-            return True
-        if reason is StopReason.EVENT_DUE and self._fpu_stop == pc:
-            self._fpu_stop = None
-            return True  # the block that begins here is stopped before
-        return False
+            case StopReason.EVENT_DUE if self._fpu_stop == pc:
+                self._fpu_stop = None
+                return None  # the block that begins here is stopped before
+            case StopReason.ACCESS_DENIED | StopReason.IS_UNALIGNED:
+                return self._stop_at_access(pc, KINDS[reason])
+        watched = self._watchpoints.take_hit().address if reason is StopReason.WATCHED else 0
+        return Stop(KINDS[reason], pc, watched)
 
     def _stop_at_event(self) -> Stop | None:
         """An event falls into the block that was counted: run up to there. None to go on."""
@@ -414,14 +415,16 @@ class UnicornEngine:
         self._rewind_to(pc)
         return Stop(bad.kind, pc, bad.address)
 
-    def _stop_at_denied_access(self, pc: int) -> Stop:
+    def _stop_at_access(self, pc: int, kind: StopKind) -> Stop:
         """Unicorn has stopped at the access; a store was done and is undone."""
         assert self.mpu is not None
+        if self.counter.stopped_inside:
+            return Stop(kind, pc)
         address, old_bytes = self.mpu.denied
         if old_bytes:
             self._uc.mem_write(address, old_bytes)
         self._rewind_to(pc)
-        return Stop(StopKind.ACCESS_DENIED, pc, address)
+        return Stop(kind, pc, address)
 
     def _stop_at_interrupt(self, number: int) -> Stop:
         pc = self.read_register("pc")

@@ -42,6 +42,7 @@ class StopReason(IntEnum):
     USES_FPU = 10
     ACCESS_DENIED = 11
     EXECUTE_DENIED = 12
+    IS_UNALIGNED = 13
 
 
 class Entered(IntEnum):
@@ -66,6 +67,7 @@ class InspectReason(IntFlag):
     ACCESSES = 4
     POINTERS = 8  # a core register holds one
     SEND_EVENT = 16
+    MULTIPLE = 64  # its code loads or stores several words
     SPECIAL = 32  # its code reads or writes CONTROL, or sets FAULTMASK
 
 
@@ -129,6 +131,8 @@ class _Counter(ctypes.Structure):
         ("traps_fpu", ctypes.c_uint32),
         ("event_register", ctypes.c_uint32),
         ("counts_cycles", ctypes.c_uint32),
+        ("checks_alignment", ctypes.c_uint32),
+        ("traps_unaligned", ctypes.c_uint32),
         ("protection", ctypes.c_void_p),
     )
 
@@ -312,6 +316,13 @@ class InstructionCounter:
     def set_fpu_trap(self, *, enabled: bool) -> None:
         """Whether to stop before blocks that use the floating-point unit."""
         self._state.traps_fpu = int(enabled)
+
+    def check_alignment(self, *, multiple: bool, single: bool) -> None:
+        """Which unaligned accesses to stop at: of several words; of one (CCR.UNALIGN_TRP)."""
+        if bool(self._state.checks_alignment) != multiple:
+            self._state.checks_alignment = int(multiple)
+            self.forget()
+        self._state.traps_unaligned = int(single)
 
     def enter_next(self, how: Entered) -> None:
         """The block that runs next has been met before it could run."""

@@ -14,6 +14,7 @@
 #define UC_ARM_REG_IPSR 114
 #define UC_ARM_REG_CONTROL 117
 #define CONTROL_SPSEL 2U
+#define NO_BASE 16U
 #define UC_ARM_REG_MSP 115
 #define UC_ARM_REG_PSP 116
 #define UC_ARM_REG_PRIMASK 123
@@ -114,6 +115,26 @@ static uint32_t any_register_points_at_registers(counter_t *counter) {
 }
 
 /*
+ * The base register of an instruction whose address must be a multiple of 4 (A3.2.1): LDM, STM,
+ * LDRD, STRD, VLDR, VSTR, VLDM, VSTM. NO_BASE for any other, and for those relative to the pc.
+ */
+static uint32_t base_of_aligned(uint16_t first, uint16_t second) {
+    const uint32_t base = first & 0xFU;
+    if ((first & 0xF000U) == 0xC000U) {
+        return (first >> 8) & 7U;
+    }
+    if (base == 15U) {
+        return NO_BASE;
+    }
+    const uint32_t writes_back_or_indexes = (first & 0x0120U) != 0U;
+    const uint32_t multiple = (first & 0xFE40U) == 0xE800U && ((first >> 7) & 3U) % 3U != 0U;
+    const uint32_t dual = (first & 0xFE40U) == 0xE840U && writes_back_or_indexes != 0U;
+    const uint32_t floating = (first & 0xFE00U) == 0xEC00U && (second & 0x0E00U) == 0x0A00U &&
+                              ((first & 0x01A0U) != 0U || (first & 0x0040U) == 0U);
+    return multiple != 0U || dual != 0U || floating != 0U ? base : NO_BASE;
+}
+
+/*
  * Whether a block that is new has instructions that must be looked at when they run: divisions, and
  * accesses to system registers. Only there Unicorn is asked where it is, by a hook on the single
  * instruction; a hook on the registers' memory would slow every access to any memory.
@@ -130,6 +151,9 @@ static uint32_t needs_inspection(counter_t *counter, uint32_t address, uint32_t 
         const uint16_t second = wide != 0U ? halfword_at(bytes + i + 2U) : 0U;
         if (is_division(first, second) != 0U) {
             reasons |= INSPECT_DIVISION;
+        }
+        if (counter->checks_alignment != 0U && base_of_aligned(first, second) != NO_BASE) {
+            reasons |= INSPECT_MULTIPLE;
         }
         if (is_send_event(first, second) != 0U) {
             reasons |= INSPECT_SEND_EVENT;
@@ -510,6 +534,22 @@ USIM_EXPORT void usim_on_division(void *engine, uint64_t address, uint32_t size,
         counter->block_size = 0;
         counter->stopped_inside = 1;
         stop(counter, DIVIDED_BY_ZERO);
+    }
+}
+
+/* UC_HOOK_CODE on an instruction of a block with INSPECT_MULTIPLE. */
+USIM_EXPORT void usim_on_multiple(void *engine, uint64_t address, uint32_t size, void *user) {
+    counter_t *counter = user;
+    uint8_t bytes[4];
+    (void)size;
+    if (counter->stop_reason != RUNNING || counter->checks_alignment == 0U ||
+        counter->mem_read(engine, address, bytes, sizeof bytes) != 0) {
+        return;
+    }
+    const uint32_t base = base_of_aligned(halfword_at(bytes), halfword_at(bytes + 2));
+    if (base != NO_BASE && (register_value(counter, counter->register_ids[base]) & 3U) != 0U &&
+        is_in_it_block(counter, (uint32_t)address) == 0U) {
+        stop_inside(counter, (uint32_t)address, IS_UNALIGNED);
     }
 }
 

@@ -35,6 +35,7 @@ enum stop_reason {
     INTERRUPTED = 9,     /* an exception that waits may be taken */
     ACCESS_DENIED = 11,  /* a load or store, by the memory protection unit */
     EXECUTE_DENIED = 12, /* the block's start */
+    IS_UNALIGNED = 13,   /* before an access that must be aligned and is not */
     USES_FPU = 10        /* the block, which is not counted, has a floating-point instruction */
 };
 
@@ -58,7 +59,8 @@ enum inspect_reason {
     INSPECT_ACCESSES = 4,
     INSPECT_POINTERS = 8, /* a core register holds one, to be used here or not */
     INSPECT_SEND_EVENT = 16,
-    INSPECT_SPECIAL = 32 /* MRS or MSR CONTROL, or FAULTMASK is set */
+    INSPECT_MULTIPLE = 64, /* loads and stores of several words */
+    INSPECT_SPECIAL = 32   /* MRS or MSR CONTROL, or FAULTMASK is set */
 };
 
 typedef struct timer timer_t;
@@ -96,16 +98,18 @@ typedef struct {
     uint32_t watched; /* 1 + the place in `watches` of one that was hit */
     uint32_t watch_count;
     watch_t watches[MAX_WATCHPOINTS];
-    uint64_t event_at;        /* when something happens, in cycles or instructions; NEVER */
-    int32_t pending_priority; /* of the exception that waits for its turn; NOT_PENDING */
-    uint32_t group_mask;      /* the bits of a priority that decide about preemption */
-    uint32_t changed;         /* event_at or pending_priority, by an instruction of this block */
-    uint32_t inside_stop;     /* where the run ends inside the block, for an event; 1: nowhere */
-    uint32_t entered;         /* enum entered */
-    uint32_t traps_fpu;       /* stop before blocks that use the floating-point unit */
-    uint32_t event_register;  /* of WFE; set by SEV */
-    uint32_t counts_cycles;   /* time is the timer's, else that of instructions */
-    protection_t *protection; /* NULL: everything is allowed */
+    uint64_t event_at;         /* when something happens, in cycles or instructions; NEVER */
+    int32_t pending_priority;  /* of the exception that waits for its turn; NOT_PENDING */
+    uint32_t group_mask;       /* the bits of a priority that decide about preemption */
+    uint32_t changed;          /* event_at or pending_priority, by an instruction of this block */
+    uint32_t inside_stop;      /* where the run ends inside the block, for an event; 1: nowhere */
+    uint32_t entered;          /* enum entered */
+    uint32_t traps_fpu;        /* stop before blocks that use the floating-point unit */
+    uint32_t event_register;   /* of WFE; set by SEV */
+    uint32_t counts_cycles;    /* time is the timer's, else that of instructions */
+    uint32_t checks_alignment; /* of loads and stores of several words */
+    uint32_t traps_unaligned;  /* CCR.UNALIGN_TRP */
+    protection_t *protection;  /* NULL: everything is allowed */
     uint8_t code_pages[CODE_PAGES / 8U]; /* bit set: code has run there since usim_counter_forget */
     slot_t slots[SLOTS];
 } counter_t;

@@ -89,28 +89,41 @@ USIM_EXPORT uint32_t usim_protection_denies(const protection_t *protection, uint
     return is_denied(protection, address, address + size - 1U, right);
 }
 
-/* UC_HOOK_MEM_READ and _WRITE over all memory, while something may be denied. Unicorn ends a run
- * that is stopped here before the instruction, but with the store done. */
+/* Remember what a store is about to overwrite, and end the run. */
+static void end_at_access(protection_t *protection, uint32_t reason, uint32_t right,
+                          uint32_t address, uint32_t size) {
+    counter_t *counter = protection->counter;
+    protection->denied_address = address;
+    protection->denied_size = 0;
+    if (right == MAY_WRITE && size <= sizeof protection->old_bytes &&
+        counter->mem_read(counter->engine, address, protection->old_bytes, size) == 0) {
+        protection->denied_size = size;
+    }
+    counter->stop_reason = reason;
+    counter->emu_stop(counter->engine);
+}
+
+/* UC_HOOK_MEM_READ and _WRITE over all memory, while something may be denied or trapped. Unicorn
+ * ends a run that is stopped here before the instruction, but with the store done. */
 USIM_EXPORT void usim_on_access_protected(void *engine, int type, uint64_t address, int size,
                                           int64_t value, void *user) {
     protection_t *protection = user;
     counter_t *counter = protection->counter;
     const uint32_t first = (uint32_t)address;
     const uint32_t right = type == UC_MEM_WRITE ? MAY_WRITE : MAY_READ;
+    (void)engine;
     (void)value;
     usim_clear_it_state(counter);
+    if (counter->stop_reason == RUNNING && counter->traps_unaligned != 0U &&
+        (first & ((uint32_t)size - 1U)) != 0U) {
+        end_at_access(protection, IS_UNALIGNED, right, first, (uint32_t)size);
+        return;
+    }
     if (counter->stop_reason != RUNNING ||
         is_denied(protection, first, first + (uint32_t)size - 1U, right) == 0U) {
         return;
     }
-    protection->denied_address = first;
-    protection->denied_size = 0;
-    if (right == MAY_WRITE && (uint32_t)size <= sizeof protection->old_bytes &&
-        counter->mem_read(engine, first, protection->old_bytes, (uint64_t)size) == 0) {
-        protection->denied_size = (uint32_t)size;
-    }
-    counter->stop_reason = ACCESS_DENIED;
-    counter->emu_stop(counter->engine);
+    end_at_access(protection, ACCESS_DENIED, right, first, (uint32_t)size);
 }
 
 USIM_EXPORT uint64_t usim_protection_size(void) {
