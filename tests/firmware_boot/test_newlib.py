@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 
 import pytest
 from boot_programs import build_with_newlib, has_newlib
+from firmware import run_on_qemu
 
 from usim.platforms import load_platform
 from usim.profile.program import read_program
@@ -37,8 +37,4 @@ def test_printf_malloc_and_the_exit_code_of_newlib(tmp_path):
 )
 def test_qemu_says_the_same(tmp_path):
     elf = build_with_newlib("hello_newlib", tmp_path, "mps2-an500")
-    command = ["qemu-system-arm", "-M", "mps2-an500", "-kernel", str(elf), "-display", "none"]
-    command += ["-monitor", "none", "-serial", "none"]
-    command += ["-semihosting-config", "enable=on,target=native"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout + done.stderr) == (7, SAID)
+    assert run_on_qemu(elf) == (7, SAID)
