@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 from typing import Final
 
@@ -248,6 +248,10 @@ class EmbeddedDevice(Device):
     def usart_input(self, name: str, data: bytes) -> None:
         """Send bytes to the program, one after another once its receiver is on."""
         self._usart(name).receive(data)
+
+    def on_usart_byte(self, name: str, listener: Callable[[int], None]) -> None:
+        """Have a listener told of each byte that has left a USART."""
+        self._usart(name).on_byte = listener
 
     def _usart(self, name: str) -> Usart:
         if name not in self.chip.usarts:

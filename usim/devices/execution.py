@@ -66,9 +66,9 @@ class Execution:
         self._engine.halt()
 
     def halt(self) -> None:
-        """End the run with HALTED."""
+        """End the run with HALTED: behind the store that asks for it, or before the next block."""
         self._halt_asked = True
-        self._engine.halt()
+        self._engine.counter.set_event_time(0)
 
     def software_reset(self) -> None:
         """AIRCR.SYSRESETREQ."""
@@ -114,6 +114,7 @@ class Execution:
             return Stop(StopKind.RESET, pc)
         if self._halt_asked:
             self._halt_asked = False
+            self._follow_events()
             return Stop(StopKind.HALTED, pc)
         return None
 
@@ -167,7 +168,7 @@ class Execution:
 
     def _run_due(self) -> None:
         due = self.events.next_cycle
-        if due is not None:
+        if due is not None and not self._halt_asked:
             self._not_before = max(due, self._now)
             self.events.run_due(self._not_before)
 
@@ -179,6 +180,8 @@ class Execution:
             self._follow_events()
 
     def _follow_events(self) -> None:
+        if self._halt_asked:
+            return
         next_cycle = self.events.next_cycle
         at = None if next_cycle is None else next_cycle - self.slept_cycles
         self._engine.counter.set_event_time(at)

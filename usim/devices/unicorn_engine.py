@@ -68,6 +68,8 @@ class UnicornEngine:
         self.counts_cycles = False
         # Where the block that runs is cut for a floating-point instruction, not for an event.
         self._fpu_stop: int | None = None
+        # ... and where it is cut for an event.
+        self._event_stop: int | None = None
         self._bad_access: _BadAccess | None = None
         self._interrupt: int | None = None
         self._is_running = self._code_is_stale = self._hooks_have_changed = False
@@ -361,6 +363,8 @@ class UnicornEngine:
             case StopReason.EVENT_DUE if self._fpu_stop == pc:
                 self._fpu_stop = None
                 return None  # the block that begins here is stopped before
+            case StopReason.EVENT_DUE if pc != self._event_stop and not self._event_is_due:
+                return None  # it is in the block that begins here
             case StopReason.ACCESS_DENIED | StopReason.IS_UNALIGNED:
                 return self._stop_at_access(pc, KINDS[reason])
         watched = self._watchpoints.take_hit().address if reason is StopReason.WATCHED else 0
@@ -375,8 +379,13 @@ class UnicornEngine:
             return Stop(StopKind.EVENT, address)
         if place is not None:
             self._hooks.stop_once(place)
+        self._event_stop = place
         self.counter.enter_next(Entered.COUNTED)
         return None
+
+    @property
+    def _event_is_due(self) -> bool:
+        return self.time_now() >= self.counter.event_time
 
     def _place_of_event(self, address: int, size_bytes: int) -> int | None:
         """The first boundary that is not before the event; None if that is the block's end."""

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final
 
-import numpy.typing as npt
-
-from usim.devices.base import CountKind, Timing
 from usim.devices.embedded import EmbeddedDevice
 from usim.devices.unicorn_engine import Stop, StopKind
 from usim.errors import DeviceError, LockupError, ProgramError
@@ -16,65 +12,20 @@ from usim.formatting import format_address
 from usim.platforms import Platform
 from usim.profile import placement
 from usim.profile.program import Program
+from usim.profile.recording import Ending, EndReason, Recorder, Recording, Request
 from usim.profile.semihosting import BKPT_SEMIHOSTING, Semihosting
-from usim.profile.stack import PaintedStack, StackUse
 from usim.timing.decode import Instruction
-from usim.timing.memory import CacheUse
-from usim.timing.timed_block import TimedBlock
 from usim.timing.timer import CycleTimer
 
 MAX_ARGUMENTS: Final = 4  # those in registers
 _SLICE_INSTRUCTIONS: Final = 20_000_000
 _NOWHERE: Final = 0xFFFF_FFF0
 _QUIET: Final = frozenset({StopKind.SVC, StopKind.EXCEPTION_RETURN})
-
-EndReason = Literal["until", "returned", "exit", "breakpoint", "limit", "endless loop", "asleep"]
 _ENDINGS: Final[dict[StopKind, EndReason]] = {
     StopKind.REACHED: "until",
     StopKind.SLEEP: "asleep",
     StopKind.HALTED: "endless loop",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What to run: from the vector table, or `entry` with arguments; and until when."""
-
-    limit: int  # in what the timing counts
-    entry: str | None = None
-    arguments: tuple[int, ...] = ()
-    until: str | None = None
-    timing: Timing = "core"
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """What ended the run. `value` is the exit code, or r0 of a function that returned."""
-
-    reason: EndReason
-    address: int
-    value: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """A finished run: sums, blocks as they were timed, the call tree."""
-
-    program: Program
-    platform: Platform
-    request: Request
-    start: int
-    vector_table: int | None
-    ending: Ending
-    count: CountKind
-    cycles: int
-    instructions: int
-    interruption_cycles: int
-    blocks: tuple[TimedBlock, ...]
-    call_tree: npt.NDArray[Any]
-    stack: StackUse | None
-    caches: tuple[CacheUse, ...]
-    fault: str | None  # the first one, if the program went on after it
 
 
 def record(
@@ -107,9 +58,7 @@ class _Run:
         self._program = program
         self._request = request
         self._timer: CycleTimer = device.recorder()
-        self._timer.function_at = self._function_start
         self._timer.on_new_block = self._look_at
-        self._timer.keeps_replaced_code = True
         clock_hz = device.platform.clock_hz
         self._semihosting = Semihosting(device, write, lambda: self._counted / clock_hz)
         self._booted_from = 0
@@ -123,10 +72,6 @@ class _Run:
             return self._device.executed_instructions
         return self._timer.cycles
 
-    def _function_start(self, address: int) -> int:
-        function = self._program.function_at(address)
-        return function.address if function else 0
-
     def _look_at(self, instructions: Sequence[Instruction]) -> None:
         """A lone branch to itself ends the run: no interrupt can come here."""
         first = instructions[0] if instructions else None
@@ -138,30 +83,12 @@ class _Run:
         program, device, request = self._program, self._device, self._request
         until = program.find_address(request.until) if request.until else None
         table, returns_to = self._start()
-        start = device.read_register("pc") & ~1
-        stack = PaintedStack(device, program, device.read_register("sp"))
+        recorder = Recorder(device, program)
         ending = self._run(until, returns_to)
         in_handler = device.read_register("ipsr") != 0
         if in_handler and ending.reason not in ("until", "exit", "returned"):
             self._raise_fault()
-        self._timer.finish()
-        return Recording(
-            program=program,
-            platform=device.platform,
-            request=request,
-            start=start,
-            vector_table=table,
-            ending=ending,
-            count=device.capabilities.count,
-            cycles=self._timer.cycles,
-            instructions=device.executed_instructions,
-            interruption_cycles=self._timer.interruption_cycles,
-            blocks=tuple(self._timer.blocks()),
-            call_tree=self._timer.call_tree(),
-            stack=stack.measure(),
-            caches=device.cache_use,
-            fault=self._fault_text() if self._fault else None,
-        )
+        return recorder.finish(request, table, ending, self._fault_text() if self._fault else None)
 
     # The start.
 
