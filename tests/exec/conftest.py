@@ -18,7 +18,7 @@ HEADER = (Path(__file__).parent / "data" / "uart.h").read_text(encoding="utf-8")
 SHELL = """
 static char line[32];
 volatile int zero;
-__attribute__((noinline)) void stray(void) { *(volatile uint32_t *)0x50001000U = 1U; }
+__attribute__((noinline)) void stray(void) { *(volatile uint32_t *)0x70001000U = 1U; }
 __attribute__((noinline)) void answer(void) {
     switch (line[0]) {
     case 'b': stray(); break;

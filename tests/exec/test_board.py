@@ -120,7 +120,7 @@ def test_a_symbol_that_is_not_reached_is_an_error(shell):
 @pytest.mark.parametrize(
     ("command", "kind", "cause"),
     [
-        ("b", "HardFault", "store to where no memory can be written (0x5000_1000"),
+        ("b", "HardFault", "store to where no memory can be written (0x7000_1000"),
         ("d", "HardFault", "division by zero"),
         ("u", "HardFault", "undefined instruction"),
     ],

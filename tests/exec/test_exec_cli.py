@@ -64,9 +64,11 @@ def test_quiet_leaves_the_summary_out(shell_elf, run_exec):
 
 def test_lines_of_a_second_usart_bear_its_name(firmware, run_exec):
     image = firmware(
+        "static void rest(void) { for (volatile int i = 0; i < 9000; i++) { } }\n"
         "int main(void) {\n"
         "    open_usart(USART1);\n    open_usart(USART3);\n"
-        '    say(USART1, "on");\n    say(USART3, "three\\n");\n    say(USART1, "one\\n");\n'
+        '    say(USART1, "on");\n    rest();\n    say(USART3, "three\\n");\n    rest();\n'
+        '    say(USART1, "one\\n");\n'
         '    say(USART3, "end");\n'
         "    for (;;) { }\n"
         "}"

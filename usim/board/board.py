@@ -56,8 +56,7 @@ class Board:
         self.vector_table = boot_address(self.program, self.platform)
         self.chip = Chip(self.platform, timing)
         self.console = SerialLine(SEMIHOSTING, self.chip)
-        self.runner = Runner(self.chip, self.program, self._print)
-        self.runner.reboot = lambda cause: self.chip.boot(self.vector_table, cause)
+        self.runner = Runner(self.chip, self.program, self.vector_table, self._print)
         self.lines: dict[str, SerialLine] = {SEMIHOSTING: self.console}
         # The line that was heard of last: where send() goes if it isn't told.
         self._last_line = ""
@@ -70,7 +69,7 @@ class Board:
             line.listeners.append(lambda _, name=name: self._heard(name))  # type: ignore[misc]
             self.chip.listen(name, line.add)
         write_program(self.chip.device, self.program, started_up=False)
-        self.chip.boot(self.vector_table)
+        self.runner.start(ResetCause.POWER_ON)
         return self
 
     def close(self) -> None:
@@ -130,9 +129,9 @@ class Board:
         """
         if seconds < 0:
             raise ArgumentError(f"time can't go back by {-seconds:g} s")
-        ended = self.run(self.now_s + seconds)
-        if ended is not None and ended.crashed:
-            raise _ended(ended, f"in {seconds:g} s")
+        outcome = self.runner.run(self.now_s + seconds, lambda: False, patient=True)
+        if isinstance(outcome, Ending) and outcome.crashed:
+            raise _ended(outcome, f"in {seconds:g} s")
 
     def run(self, until_s: float | None = None) -> Ending | None:
         """Run to the firmware's end, or until a time; None if that came first."""
@@ -173,8 +172,7 @@ class Board:
 
     def reset(self) -> None:
         """Press the reset button: memory and time stay, the firmware starts anew."""
-        self.chip.boot(self.vector_table, ResetCause.PIN)
-        self.runner.restart()
+        self.runner.start(ResetCause.PIN)
 
     def run_to(self, symbol: str, *, timeout_s: float = 2.0) -> int:
         """Run until the code at a symbol (or an address) is next; returns the cycle."""

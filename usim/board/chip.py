@@ -9,7 +9,7 @@ from typing import Final
 from usim.devices.base import Timing
 from usim.devices.embedded import EmbeddedDevice
 from usim.devices.peripherals import ResetCause
-from usim.devices.stops import Stop, StopKind
+from usim.devices.stops import Stop
 from usim.platforms import Platform
 
 # Between slices the host looks at Ctrl-C, sockets and endless loops; some 0.05 s of emulation.
@@ -34,17 +34,22 @@ class Chip:
         self.platform = platform
         self.timing: Timing = timing
         self.device = EmbeddedDevice(platform, timing)
+        # The last cycle that was run to.
+        self._come = 0
 
     def open(self) -> None:
         """Power up: RAM is zero, flash erased."""
         self.device.open()
+        self.device.follow_flash_interface()
+        # A deadline in seconds is another cycle then.
+        self.device.chip.time.domain.on_change(self.device.halt)
 
     def close(self) -> None:
         """Free it. Calling it twice is fine."""
         self.device.close()
 
-    def boot(self, vector_table: int, cause: ResetCause = ResetCause.POWER_ON) -> None:
-        """Reset, and start from this vector table; RCC_CSR tells the cause."""
+    def boot(self, vector_table: int, cause: ResetCause) -> None:
+        """Reset, and start from this vector table."""
         self.device.boot(vector_table, cause=cause)
         self.device.follow_flash_interface()
 
@@ -63,36 +68,47 @@ class Chip:
 
     def seconds(self) -> float:
         """The chip's time since power-up."""
-        return float(self.device.chip.time.seconds())
+        return self.device.chip.time.seconds()
 
     def cycle_at(self, seconds: float) -> int:
         """The cycle at which it will be so late, if the firmware leaves the clock as it is."""
-        cycle = None if math.isinf(seconds) else self.device.chip.time.cycle_at(seconds)
+        if math.isinf(seconds):
+            return NEVER
+        cycle = self.device.chip.time.cycle_at(seconds)
         return NEVER if cycle is None else cycle
 
     # Running.
 
     def run(self, until_cycle: int, stop_address: int) -> Stop:
-        """Run to `until_cycle`, to an event, or to `stop_address`; SLICE if nothing happened.
-
-        halt() makes it return soon, with SLICE too.
-        """
+        """Run to what the host has to handle, to `stop_address`, or to a cycle (HALTED)."""
         device = self.device
-        deadline = device.events.at(until_cycle, device.halt)
+
+        def come() -> None:
+            self._come = until_cycle
+            device.halt()
+
+        deadline = None if until_cycle == NEVER else device.events.at(until_cycle, come)
         try:
-            stop = device.run_slice(stop_address, LONGEST_SLICE)
+            return device.run_slice(stop_address, LONGEST_SLICE)
         finally:
             device.events.cancel(deadline)
-        return Stop(StopKind.SLICE, stop.pc) if stop.kind is StopKind.HALTED else stop
 
-    def drain(self) -> None:
-        """Let the bytes that USARTs have begun to send arrive: the firmware has ended."""
-        for usart in self.device.chip.usarts.values():
-            usart.drain()
+    def has_come(self, cycle: int) -> bool:
+        """Whether it is so late. The pipeline may then still wait for what issues at that cycle."""
+        return self.now >= cycle or self._come >= cycle
+
+    def step(self) -> Stop:
+        """Execute an instruction or a few, up to the end of a block."""
+        return self.device.run_slice(0xFFFF_FFF0, 1)
 
     def halt(self) -> None:
-        """End the running slice, from within a callback."""
+        """End the running slice with HALTED, from within a callback or an event."""
         self.device.halt()
+
+    @property
+    def sleeps_for_good(self) -> bool:
+        """Whether the core sleeps, and nothing that is scheduled can wake it."""
+        return self.device.is_asleep and self.device.events.next_cycle is None
 
     @property
     def can_be_interrupted(self) -> bool:
@@ -109,13 +125,18 @@ class Chip:
         return self.device.capabilities.usarts
 
     def listen(self, usart: str, on_byte: Callable[[int], None]) -> None:
-        """Have each byte told that a USART has sent."""
-        self.device.on_usart_byte(usart, on_byte)
+        """Have each byte told whose frame a USART has sent."""
+        self.device.chip.usarts[usart].on_byte = on_byte
 
     def send(self, usart: str, data: bytes) -> None:
-        """Put bytes on a USART's receiving line, now."""
+        """Put bytes on a USART's receiving line, one frame after another once it listens."""
         self.device.usart_input(usart, data)
 
+    def drain(self) -> None:
+        """Let what the USARTs have begun to send leave: the program has ended, the lines go on."""
+        for usart in self.device.chip.usarts.values():
+            usart.drain()
+
     def who_is_at(self, address: int) -> str:
-        """The peripheral that a chip of this type has at an address; empty where none is known."""
+        """The register at an address, by the manual's name; empty where there is none."""
         return self.device.chip.who_is_at(address) or ""

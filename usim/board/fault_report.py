@@ -5,21 +5,29 @@ Source: Armv7-M Architecture Reference Manual (DDI 0403E), B1.5.6 (stacking), B3
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from usim.abi import FaultRecord
 from usim.devices.embedded import EmbeddedDevice
-from usim.devices.exceptions import BUS_FAULT, HARD_FAULT, MEM_MANAGE, USAGE_FAULT
+from usim.devices.nvic import BUS_FAULT, HARD_FAULT, MEM_MANAGE, USAGE_FAULT
 from usim.devices.stops import Stop, StopKind
 from usim.devices.system_registers import BFAR, CFSR, HFSR, MMFAR
+from usim.errors import AccessError
 from usim.faults import fault_causes, fault_name, faulting_address
 from usim.formatting import format_address
 from usim.profile.program import Program
 
 FAULTS: Final = frozenset({HARD_FAULT, MEM_MANAGE, BUS_FAULT, USAGE_FAULT})
 _STACKED: Final = ("r0", "r1", "r2", "r3", "r12", "lr", "pc", "xpsr")
+# EXC_RETURN (B1.5.8): PSP instead of MSP, no floating-point state. Bit 9 of a stacked xPSR: padded.
+_SPSEL: Final = 1 << 2
+_BASIC_FRAME: Final = 1 << 4
+_PADDED: Final = 1 << 9
+_BASIC_FRAME_BYTES: Final = 32
+_FP_FRAME_BYTES: Final = 104
 _CFSR_NAMES: Final = {
     0: "IACCVIOL", 1: "DACCVIOL", 3: "MUNSTKERR", 4: "MSTKERR", 5: "MLSPERR", 7: "MMARVALID",
     8: "IBUSERR", 9: "PRECISERR", 10: "IMPRECISERR", 11: "UNSTKERR", 12: "STKERR", 13: "LSPERR",
@@ -72,7 +80,7 @@ def _bits(value: int, names: dict[int, str]) -> str:
 
 
 class FaultWatch:
-    """Takes a device's exceptions, and keeps the faults whose handlers have not returned."""
+    """Follows a device's exceptions, and keeps the faults whose handlers have not returned."""
 
     def __init__(
         self, device: EmbeddedDevice, program: Program, who_is_at: Callable[[int], str]
@@ -87,50 +95,49 @@ class FaultWatch:
         """The first fault that no handler returned from: what came later may come from it."""
         return self._open[0] if self._open else None
 
+    def start(self) -> None:
+        """From now on; after the device was opened."""
+        self._device.watch_exceptions(self._entered, self._left)
+
     def forget(self) -> None:
         """After a reset."""
         self._open.clear()
 
-    def take(self, stop: Stop) -> None:
-        """Enter or leave an exception; LockupError if that can't be, its fault is `first` too."""
-        device = self._device
-        if stop.kind is StopKind.EXCEPTION_RETURN:
-            leaving = device.read_register("ipsr")
-            device.take_exception(stop)
-            if leaving in FAULTS and self._open:
-                self._open.pop()
-            return
-        registers = {name: device.read_register(name) for name in (*_STACKED, "sp")}
-        registers["pc"] = stop.pc
-        try:
-            device.take_exception(stop)
-        finally:
-            if device.read_register("ipsr") in FAULTS:
-                self._open.append(self._report(stop, registers))
+    def _entered(self, number: int, stop: Stop) -> None:
+        if number in FAULTS:
+            self._open.append(self._report(number, stop))
 
-    def _report(self, stop: Stop, registers: dict[str, int]) -> FaultReport:
-        device = self._device
+    def _left(self, number: int) -> None:
+        if number in FAULTS and self._open:
+            self._open.pop()
+
+    def _report(self, number: int, stop: Stop) -> FaultReport:
         cfsr, hfsr, mmfar, bfar = (
-            int.from_bytes(device.bus_read(register, 4), "little")
+            int.from_bytes(self._device.bus_read(register, 4), "little")
             for register in (CFSR, HFSR, MMFAR, BFAR)
         )
-        record = FaultRecord(
-            exception=device.read_register("ipsr"),
-            cfsr=cfsr,
-            hfsr=hfsr,
-            mmfar=mmfar,
-            bfar=bfar,
-            exc_return=device.read_register("lr"),
-            sp=registers.pop("sp"),
-            registers=registers,
-        )
+        exc_return = self._device.read_register("lr")
+        registers, sp = self._stacked(exc_return)
+        record = FaultRecord(number, cfsr, hfsr, mmfar, bfar, exc_return, sp, registers)
         return FaultReport(
             record,
             fault_causes(record),
             self._program.describe(stop.pc),
-            self._caller(registers["lr"]),
+            self._caller(registers["lr"]) if registers else "",
             self._at_address(record, stop),
         )
+
+    def _stacked(self, exc_return: int) -> tuple[dict[str, int] | None, int]:
+        """The registers as entry stacked them, if it could, and the stack pointer before it."""
+        on_process_stack = exc_return & _SPSEL
+        at = self._device.read_register("psp" if on_process_stack else "msp")
+        size_bytes = _BASIC_FRAME_BYTES if exc_return & _BASIC_FRAME else _FP_FRAME_BYTES
+        try:
+            words = struct.unpack("<8I", self._device.read(at, 4 * len(_STACKED)))
+        except AccessError:
+            return None, at + size_bytes
+        padding_bytes = 4 if words[7] & _PADDED else 0
+        return dict(zip(_STACKED, words, strict=True)), at + size_bytes + padding_bytes
 
     def _caller(self, lr: int) -> str:
         call = (lr & ~1) - 2

@@ -213,6 +213,23 @@ class EmbeddedDevice(Device):
         """Have the core leave WFI or WFE."""
         self.core.execution.wake()
 
+    @property
+    def is_asleep(self) -> bool:
+        """Whether the core waits in WFI or WFE."""
+        return self.core.execution.is_asleep
+
+    def watch_exceptions(
+        self, on_enter: Callable[[int, Stop], None], on_leave: Callable[[int], None]
+    ) -> None:
+        """Have each exception told when its handler is about to start, and when it is over."""
+        exceptions = self.core.exceptions
+        exceptions.on_enter, exceptions.on_leave = on_enter, on_leave
+
+    @property
+    def accessing_pc(self) -> int:
+        """The instruction that accesses a register, from within a callback of the access."""
+        return self.core.engine.accessing_pc
+
     def take_exception(self, stop: Stop) -> None:
         """Enter the exception that `stop` calls for, or return from it; LockupError if it can't."""
         self.core.execution.take(stop)
@@ -248,10 +265,6 @@ class EmbeddedDevice(Device):
     def usart_input(self, name: str, data: bytes) -> None:
         """Send bytes to the program, one after another once its receiver is on."""
         self._usart(name).receive(data)
-
-    def on_usart_byte(self, name: str, listener: Callable[[int], None]) -> None:
-        """Have a listener told of each byte that has left a USART."""
-        self._usart(name).on_byte = listener
 
     def _usart(self, name: str) -> Usart:
         if name not in self.chip.usarts:

@@ -37,6 +37,8 @@ class Execution:
         self.slept_cycles = 0
         self._asleep: Literal["", "wfi", "wfe"] = ""
         self._reset_asked = self._halt_asked = False
+        # The next event when the engine was started.
+        self._awaited: int | None = None
         # No exception is entered before what made it pending.
         self._not_before = 0
         self._pending_seen = 0
@@ -100,6 +102,7 @@ class Execution:
                 return Stop(kind, self._engine.pc)
             if self._halt_asked or self._reset_asked:
                 continue
+            self._awaited = self.events.next_cycle
             stop = self._engine.run(stop_address, max(end - counter.executed, 0))
             if not self._handle(stop):
                 return stop
@@ -168,7 +171,9 @@ class Execution:
 
     def _run_due(self) -> None:
         due = self.events.next_cycle
-        if due is not None and not self._halt_asked:
+        # What the engine stopped for may have happened at an access in its last block.
+        is_due = due is not None and (due == self._awaited or due <= self._now)
+        if due is not None and is_due and not self._halt_asked:
             self._not_before = max(due, self._now)
             self.events.run_due(self._not_before)
 

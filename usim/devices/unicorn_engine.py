@@ -259,6 +259,11 @@ class UnicornEngine:
         """Whether what runs is a handler or a privileged thread."""
         return self.read_register("ipsr") != 0 or not self.read_register("control") & 1
 
+    @property
+    def accessing_pc(self) -> int:
+        """The instruction that runs, exact inside register callbacks too."""
+        return self._hooks.here()
+
     def jump(self, address: int, *, thumb: bool = True) -> None:
         """Set pc from outside of the program: what the pipeline held is gone.
 
@@ -347,28 +352,34 @@ class UnicornEngine:
 
     def _stop_of_counter(self, reason: StopReason, pc: int) -> Stop | None:
         """What the native side ended the run for; None to go on."""
-        match reason:
-            case StopReason.INSIDE_IT_BLOCK:
-                raise DeviceError(
-                    "the emulator cannot stop inside an IT block, which it runs as a whole, and "
-                    f"ran on to {pc:#010x}: stop before the block or behind it"
-                )
-            case StopReason.NEW_BLOCK:
-                self._hooks.inspect_block(*self.counter.block)
-                return None
-            case StopReason.EVENT_INSIDE:
-                return self._stop_at_event()
-            case StopReason.USES_FPU:
-                return self._stop_at_fpu()
-            case StopReason.EVENT_DUE if self._fpu_stop == pc:
-                self._fpu_stop = None
-                return None  # the block that begins here is stopped before
-            case StopReason.EVENT_DUE if pc != self._event_stop and not self._event_is_due:
-                return None  # it is in the block that begins here
-            case StopReason.ACCESS_DENIED | StopReason.IS_UNALIGNED:
-                return self._stop_at_access(pc, KINDS[reason])
+        if reason is StopReason.INSIDE_IT_BLOCK:
+            raise DeviceError(
+                "the emulator cannot stop inside an IT block, which it runs as a whole, and "
+                f"ran on to {pc:#010x}: stop before the block or behind it"
+            )
+        before_block: dict[StopReason, Callable[[], Stop | None]] = {
+            StopReason.NEW_BLOCK: self._inspect_block,
+            StopReason.EVENT_INSIDE: self._stop_at_event,
+            StopReason.USES_FPU: self._stop_at_fpu,
+        }
+        if reason in before_block:
+            return before_block[reason]()
+        if reason is StopReason.EVENT_DUE and not self._is_at_event(pc):
+            return None
+        if reason in (StopReason.ACCESS_DENIED, StopReason.IS_UNALIGNED):
+            return self._stop_at_access(pc, KINDS[reason])
         watched = self._watchpoints.take_hit().address if reason is StopReason.WATCHED else 0
         return Stop(KINDS[reason], pc, watched)
+
+    def _inspect_block(self) -> None:
+        self._hooks.inspect_block(*self.counter.block)
+
+    def _is_at_event(self, pc: int) -> bool:
+        """Whether a stop is for an event: not for what is in the block that begins there."""
+        if pc == self._fpu_stop:
+            self._fpu_stop = None
+            return False
+        return pc == self._event_stop or self.time_now() >= self.counter.event_time
 
     def _stop_at_event(self) -> Stop | None:
         """An event falls into the block that was counted: run up to there. None to go on."""
@@ -382,10 +393,6 @@ class UnicornEngine:
         self._event_stop = place
         self.counter.enter_next(Entered.COUNTED)
         return None
-
-    @property
-    def _event_is_due(self) -> bool:
-        return self.time_now() >= self.counter.event_time
 
     def _place_of_event(self, address: int, size_bytes: int) -> int | None:
         """The first boundary that is not before the event; None if that is the block's end."""
