@@ -6,11 +6,10 @@ comments (`#`) that say where that stands. `line [QEMU: other line]` is where QE
 
 from __future__ import annotations
 
-import subprocess
 from functools import lru_cache
 from pathlib import Path
 
-from firmware import link
+from firmware import link, run_on_qemu
 
 from usim.devices import Timing
 from usim.platforms import load_platform
@@ -28,7 +27,6 @@ NOT_ON_QEMU = frozenset({"faultmask_limits"})
 _FLAGS = ("-mfloat-abi=soft", "-Wextra", "-Wconversion", "-Werror")
 # Programs that wait for SysTick.
 _WAITING = ("sleep", "systick")
-_QEMU_TIMEOUT_S = 60
 _MOST_CYCLES = 20_000_000
 
 
@@ -65,20 +63,11 @@ def expected_trace(name: str, *, on_qemu: bool = False) -> list[str]:
     return lines
 
 
-def run_on_qemu(elf: Path) -> list[str]:
+def trace_on_qemu(elf: Path) -> list[str]:
     """The trace of a program for mps2-an500."""
-    command = ["qemu-system-arm", "-M", "mps2-an500", "-cpu", "cortex-m7", "-kernel", str(elf)]
-    if elf.name.startswith(_WAITING):
-        # Time is that of the instructions, however busy the host is. MPU tests need it to be off.
-        command += ["-icount", "shift=3,sleep=off"]
-    command += ["-display", "none", "-monitor", "none", "-serial", "none"]
-    command += ["-semihosting-config", "enable=on,target=native"]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=_QEMU_TIMEOUT_S, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    # QEMU writes semihosted text to its standard error where there is no character device.
-    return (done.stdout + done.stderr).splitlines()
+    code, trace = run_on_qemu(elf)
+    assert code == 0, trace
+    return trace.splitlines()
 
 
 def run_on_usim(elf: Path, platform: str, timing: Timing) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -56,6 +57,14 @@ def _build_with_clang(sources: list[Path]) -> bytes:
     return link(objects, (PROGRAMS / "stm32f746.ld").read_text("utf-8"))
 
 
+def has_newlib() -> bool:
+    """Whether the compiler and its C library are installed."""
+    if shutil.which(_GCC[0]) is None:
+        return False
+    found = _run(_GCC[0], "-print-file-name=rdimon.specs").strip()
+    return Path(found).is_file()
+
+
 def build_with_newlib(name: str, folder: Path, platform: str) -> Path:
     """programs/NAME.c with newlib and its semihosting, for a platform of _NEWLIB_FLASH."""
     path = folder / f"{name}-{platform}.elf"
@@ -65,9 +74,10 @@ def build_with_newlib(name: str, folder: Path, platform: str) -> Path:
     return path
 
 
-def _run(*command: object) -> None:
+def _run(*command: object) -> str:
     done = subprocess.run(
         [str(part) for part in command], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert "warning" not in done.stderr, done.stderr
+    return done.stdout

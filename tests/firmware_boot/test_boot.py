@@ -45,7 +45,7 @@ def test_the_echo_comes_back_in_capitals(compiler, tmp_path):
     with board_of("usart_echo", compiler, tmp_path) as board:
         board.wait_for_line("echo", "usart1")
         text = "the quick brown fox jumps over the lazy dog, 0123456789 times; then it sleeps"
-        board.send_line(text, "usart1", end="\n")
+        board.send(text + "\n", "usart1")
         board.wait_for_line(text.upper(), "usart1")
 
 
@@ -79,8 +79,9 @@ def test_no_tick_comes_early_or_late_whatever_the_tasks_do(compiler, timing, tmp
         board.run_to("tasks_start")
         began = board.now_s
         board.advance(0.1)
-        passed_ms = round((board.now_s - began) * 1000, 3)
-        assert board.chip.device.exceptions_entered[15] == pytest.approx(passed_ms, abs=1)
+        passed_ms = (board.now_s - began) * 1000
+        # The first tick comes a millisecond after SysTick is on, and that a little after `began`.
+        assert 0 <= passed_ms - board.chip.device.exceptions_entered[15] < 1.5
 
 
 def test_at_216_mhz_systick_and_the_cycle_counter_agree(compiler, tmp_path):

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 
 import pytest
-from boot_programs import build_with_newlib
+from boot_programs import build_with_newlib, has_newlib
+from firmware import run_on_qemu
 
 from usim.platforms import load_platform
 from usim.profile.program import read_program
 from usim.profile.run import Request, record
 
 pytestmark = pytest.mark.skipif(
-    shutil.which("arm-none-eabi-gcc") is None,
-    reason="arm-none-eabi-gcc, which brings newlib, is not installed",
+    not has_newlib(), reason="arm-none-eabi-gcc and libnewlib-arm-none-eabi are not installed"
 )
 SAID = """hello, newlib
 argc fine, pi 3.1416,   -42|7    |00099
@@ -38,8 +37,4 @@ def test_printf_malloc_and_the_exit_code_of_newlib(tmp_path):
 )
 def test_qemu_says_the_same(tmp_path):
     elf = build_with_newlib("hello_newlib", tmp_path, "mps2-an500")
-    command = ["qemu-system-arm", "-M", "mps2-an500", "-kernel", str(elf), "-display", "none"]
-    command += ["-monitor", "none", "-serial", "none"]
-    command += ["-semihosting-config", "enable=on,target=native"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout + done.stderr) == (7, SAID)
+    assert run_on_qemu(elf) == (7, SAID)
