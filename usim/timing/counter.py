@@ -147,6 +147,8 @@ def _library() -> ctypes.CDLL:
     library.usim_counter_holds_code.restype = ctypes.c_uint32
     library.usim_counter_forget.argtypes = [ctypes.c_void_p]
     library.usim_counter_forget.restype = None
+    library.usim_counter_look_again.argtypes = [ctypes.c_void_p]
+    library.usim_counter_look_again.restype = None
     for name in ("usim_timer_size", "usim_timer_prices_offset", "usim_timer_nodes_offset"):
         getattr(library, name).restype = ctypes.c_uint64
     for name in ("usim_timer_restart", "usim_timer_forget"):
@@ -321,7 +323,7 @@ class InstructionCounter:
         """Which unaligned accesses to stop at: of several words; of one (CCR.UNALIGN_TRP)."""
         if bool(self._state.checks_alignment) != multiple:
             self._state.checks_alignment = int(multiple)
-            self.forget()
+            self._library.usim_counter_look_again(self.pointer)
         self._state.traps_unaligned = int(single)
 
     def enter_next(self, how: Entered) -> None:

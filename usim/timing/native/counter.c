@@ -562,11 +562,16 @@ USIM_EXPORT void usim_on_register_access(void *engine, uint64_t address, uint32_
     counter->accessing = (uint32_t)address;
 }
 
-/* Code was written: what is known of blocks is void. */
-USIM_EXPORT void usim_counter_forget(counter_t *counter) {
+/* What blocks are looked at for is another: all are new. */
+USIM_EXPORT void usim_counter_look_again(counter_t *counter) {
     for (uint32_t i = 0; i < SLOTS; i++) {
         counter->slots[i].key = 0;
     }
+}
+
+/* Code was written: what is known of blocks is void. */
+USIM_EXPORT void usim_counter_forget(counter_t *counter) {
+    usim_counter_look_again(counter);
     for (uint32_t i = 0; i < CODE_PAGES / 8U; i++) {
         counter->code_pages[i] = 0;
     }
