@@ -77,6 +77,7 @@ class Mpu:
     not_merged: frozenset[int] = frozenset()
 
     def __init__(self, counter: InstructionCounter, regions: int) -> None:
+        self._counter = counter
         self._library = counter.library
         self._state = _Protection()
         assert ctypes.sizeof(self._state) == self._library.usim_protection_size()
@@ -86,7 +87,6 @@ class Mpu:
         # Whether any code writes CONTROL.
         self.expects_unprivileged = False
         self.reset()
-        counter.attach_protection(self.pointer)
 
     @property
     def pointer(self) -> int:
@@ -174,6 +174,7 @@ class Mpu:
         for place, region in enumerate(enabled):
             state.regions[place] = _native_region(region)
         state.region_count = len(enabled)
+        self._counter.attach_protection(self.pointer if state.enabled else None)
         self.on_change()
 
 

@@ -233,8 +233,8 @@ class InstructionCounter:
         """Let the timer's cycles be the time of events, from now on."""
         self._state.counts_cycles = 1
 
-    def attach_protection(self, pointer: int) -> None:
-        """Have a native protection unit asked before blocks run."""
+    def attach_protection(self, pointer: int | None) -> None:
+        """Have a native protection unit asked before blocks run, or no more."""
         self._state.protection = pointer
 
     @property

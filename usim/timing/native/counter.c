@@ -8,6 +8,7 @@
  * to nothing.
  */
 #include "protection.h"
+#include "timer.h"
 
 #define UC_MEM_WRITE 17   /* unicorn.h's uc_mem_type */
 #define UC_ARM_REG_CPSR 3 /* arm.h's uc_arm_reg */
@@ -239,7 +240,7 @@ static uint32_t is_stop_address(const counter_t *counter, uint32_t address) {
 
 /* Cycles, or instructions where only those are counted; of the current block, all. */
 static uint64_t time_now(const counter_t *counter) {
-    return counter->counts_cycles != 0U ? usim_cycles(counter->timer) : counter->instructions;
+    return counter->counts_cycles != 0U ? counter->timer->cycles : counter->instructions;
 }
 
 static uint32_t register_value(const counter_t *counter, int number) {
@@ -277,7 +278,7 @@ static uint32_t reason_to_wait(const counter_t *counter, uint32_t start) {
     if (time_now(counter) >= counter->event_at) {
         return EVENT_DUE;
     }
-    if (may_interrupt(counter) != 0U) {
+    if (counter->pending_priority < NOT_PENDING && may_interrupt(counter) != 0U) {
         return INTERRUPTED;
     }
     if (is_stop_address(counter, start) != 0U) {

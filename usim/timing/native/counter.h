@@ -109,16 +109,13 @@ typedef struct {
     uint32_t counts_cycles;    /* time is the timer's, else that of instructions */
     uint32_t checks_alignment; /* of loads and stores of several words */
     uint32_t traps_unaligned;  /* CCR.UNALIGN_TRP */
-    protection_t *protection;  /* NULL: everything is allowed */
+    protection_t *protection;  /* NULL: everything is allowed, as while the MPU is off */
     uint8_t code_pages[CODE_PAGES / 8U]; /* bit set: code has run there since usim_counter_forget */
     slot_t slots[SLOTS];
 } counter_t;
 
 /* Leave no ITSTATE behind from within a hook on memory. */
 void usim_clear_it_state(const counter_t *counter);
-
-/* The sum of cycles, of the current block all. */
-uint64_t usim_cycles(const timer_t *timer);
 
 /* The current block is left at `pc`, and may go on from there in the next run. */
 void usim_pause_timer(timer_t *timer, uint32_t pc);

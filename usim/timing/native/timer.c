@@ -185,10 +185,6 @@ void usim_time_block(timer_t *timer, uint32_t start, uint32_t size, uint32_t ins
     timer->paused_at = 0;
 }
 
-uint64_t usim_cycles(const timer_t *timer) {
-    return timer->cycles;
-}
-
 void usim_pause_timer(timer_t *timer, uint32_t pc) {
     timer->paused_at = pc + 1U;
 }
