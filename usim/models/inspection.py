@@ -27,7 +27,8 @@ class OperatorFacts:
     """One operator. `macs` is None where `problem` says why usim cannot run it.
 
     `constant_bytes` are those of the file's constants that it is the first to read; `renames` says
-    that it only gives its input another shape, and needs no code.
+    that it only gives its input another shape, and needs no code; `folded`, that its output is a
+    constant.
     """
 
     index: int
@@ -39,6 +40,7 @@ class OperatorFacts:
     macs: int | None
     constant_bytes: int
     renames: bool
+    folded: bool
     problem: str | None
 
     @property
@@ -127,8 +129,10 @@ def _operator(
     try:
         if isinstance(operator.options, Unsupported):
             raise ModelError(operator.options.reason)
-        result = OPERATORS[operator.kind].lower(Node(graph, operator))
-        if isinstance(result, Alias):
+        result = None if operator.folded else OPERATORS[operator.kind].lower(Node(graph, operator))
+        if result is None:
+            macs = 0
+        elif isinstance(result, Alias):
             aliases[result.target] = result.source
             macs, renames = 0, True
         else:
@@ -145,6 +149,7 @@ def _operator(
         macs=macs,
         constant_bytes=sum(tensor.size_bytes for tensor in new.values()),
         renames=renames,
+        folded=operator.folded,
         problem=problem,
     )
 

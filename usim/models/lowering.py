@@ -110,6 +110,7 @@ def lower(graph: Graph) -> LoweredModel:
     lowerings = [
         (operator.index, OPERATORS[operator.kind].lower(Node(graph, operator)))
         for operator in graph.operators
+        if not operator.folded
     ]
     plan, kernels = arrange(graph, lowerings)
     functions = _Functions()

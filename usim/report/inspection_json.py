@@ -38,6 +38,7 @@ def inspection_json(inspection: Inspection, fits: Sequence[PlatformFit]) -> dict
                 "macs": operator.macs,
                 "constant_bytes": operator.constant_bytes,
                 "renames": operator.renames,
+                "folded": operator.folded,
                 "problem": operator.problem,
             }
             for operator in inspection.operators

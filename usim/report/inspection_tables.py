@@ -112,6 +112,8 @@ def _operators(inspection: Inspection) -> Table:
 def _remarks(operator: OperatorFacts) -> str:
     if operator.problem:
         return "NOT SUPPORTED"
+    if operator.folded:
+        return "no code: a constant"
     return operator.options_text or ("no code: a new shape" if operator.renames else "")
 
 

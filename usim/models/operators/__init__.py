@@ -17,20 +17,26 @@ from usim.models.operators.add import Add, Sub
 from usim.models.operators.arg_max import ArgMax
 from usim.models.operators.base import Recipe
 from usim.models.operators.batch_matmul import BatchMatMul
-from usim.models.operators.concatenation import Concatenation, Split
+from usim.models.operators.concatenation import Concatenation, Pack
 from usim.models.operators.conv_2d import Conv2D
+from usim.models.operators.depth_to_space import DepthToSpace, SpaceToDepth
 from usim.models.operators.depthwise_conv_2d import DepthwiseConv2D
 from usim.models.operators.fully_connected import FullyConnected
+from usim.models.operators.gather import Gather
 from usim.models.operators.maximum_minimum import Maximum, Minimum
 from usim.models.operators.mean import Mean
+from usim.models.operators.mirror_pad import MirrorPad
 from usim.models.operators.mul import Mul
 from usim.models.operators.pad import Pad, PadV2
 from usim.models.operators.pool_2d import AveragePool2D, MaxPool2D
 from usim.models.operators.quantize import Dequantize, Quantize
 from usim.models.operators.reshape import ExpandDims, Reshape, Squeeze
 from usim.models.operators.resize import ResizeBilinear, ResizeNearestNeighbor
+from usim.models.operators.shape import Shape
 from usim.models.operators.slices import Slice, StridedSlice
 from usim.models.operators.softmax import Softmax
+from usim.models.operators.space_to_batch import BatchToSpaceNd, SpaceToBatchNd
+from usim.models.operators.split import Split, SplitV, Unpack
 from usim.models.operators.svdf import Svdf
 from usim.models.operators.transpose import Transpose
 from usim.models.operators.transpose_conv import TransposeConv
@@ -41,12 +47,15 @@ OPERATORS: Mapping[str, Recipe] = MappingProxyType(
         "ARG_MAX": ArgMax(),
         "AVERAGE_POOL_2D": AveragePool2D(),
         "BATCH_MATMUL": BatchMatMul(),
+        "BATCH_TO_SPACE_ND": BatchToSpaceNd(),
         "CONCATENATION": Concatenation(),
         "CONV_2D": Conv2D(),
         "DEPTHWISE_CONV_2D": DepthwiseConv2D(),
+        "DEPTH_TO_SPACE": DepthToSpace(),
         "DEQUANTIZE": Dequantize(),
         "EXPAND_DIMS": ExpandDims(),
         "FULLY_CONNECTED": FullyConnected(),
+        "GATHER": Gather(),
         "HARD_SWISH": HardSwish(),
         "LEAKY_RELU": LeakyRelu(),
         "LOGISTIC": Logistic(),
@@ -54,7 +63,9 @@ OPERATORS: Mapping[str, Recipe] = MappingProxyType(
         "MAX_POOL_2D": MaxPool2D(),
         "MEAN": Mean(),
         "MINIMUM": Minimum(),
+        "MIRROR_PAD": MirrorPad(),
         "MUL": Mul(),
+        "PACK": Pack(),
         "PAD": Pad(),
         "PADV2": PadV2(),
         "QUANTIZE": Quantize(),
@@ -63,9 +74,13 @@ OPERATORS: Mapping[str, Recipe] = MappingProxyType(
         "RESHAPE": Reshape(),
         "RESIZE_BILINEAR": ResizeBilinear(),
         "RESIZE_NEAREST_NEIGHBOR": ResizeNearestNeighbor(),
+        "SHAPE": Shape(),
         "SLICE": Slice(),
         "SOFTMAX": Softmax(),
+        "SPACE_TO_BATCH_ND": SpaceToBatchNd(),
+        "SPACE_TO_DEPTH": SpaceToDepth(),
         "SPLIT": Split(),
+        "SPLIT_V": SplitV(),
         "SQUEEZE": Squeeze(),
         "STRIDED_SLICE": StridedSlice(),
         "SUB": Sub(),
@@ -73,6 +88,7 @@ OPERATORS: Mapping[str, Recipe] = MappingProxyType(
         "TANH": Tanh(),
         "TRANSPOSE": Transpose(),
         "TRANSPOSE_CONV": TransposeConv(),
+        "UNPACK": Unpack(),
     }
 )
 """By TFLite's name of the operator."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import tflite
 
 from usim.models.graph import Options
@@ -25,6 +26,7 @@ class Mul(Elementwise):
     kind = "MUL"
     options_type = tflite.BuiltinOptions.MulOptions
     shape_type = "mul_shape"
+    operation = np.multiply
 
     def read_options(self, union: Any) -> MulOptions:  # noqa: ANN401
         table = tflite.MulOptions()
