@@ -34,12 +34,11 @@ KERNEL_INLINE void prelu_s8(const struct prelu_shape *shape, const int8_t *restr
             const int32_t value = left_row[i * operands->left_step] + shape->left_offset;
             const int32_t slope = right_row[i * operands->right_step] + shape->right_offset;
             *output++ =
-                value >= 0
-                    ? requantize_s8(value, shape->positive_multiplier, shape->positive_shift,
-                                    shape->output_offset, INT8_MIN, INT8_MAX)
-                    : requantize_s8(value * slope, shape->negative_multiplier,
-                                    shape->negative_shift, shape->output_offset, INT8_MIN,
-                                    INT8_MAX);
+                value >= 0 ? requantize_s8(value, shape->positive_multiplier, shape->positive_shift,
+                                           shape->output_offset, INT8_MIN, INT8_MAX)
+                           : requantize_s8(value * slope, shape->negative_multiplier,
+                                           shape->negative_shift, shape->output_offset, INT8_MIN,
+                                           INT8_MAX);
         }
     }
 }

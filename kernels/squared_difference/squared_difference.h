@@ -44,9 +44,9 @@ KERNEL_INLINE void squared_difference_s8(const struct squared_difference_shape *
                                                  shape->left_multiplier, shape->left_shift) -
                 multiply_by_quantized_multiplier(b * (1 << SQUARED_DIFFERENCE_HEADROOM_BITS),
                                                  shape->right_multiplier, shape->right_shift);
-            *output++ = requantize_s8(difference * difference, shape->output_multiplier,
-                                      shape->output_shift, shape->output_offset, INT8_MIN,
-                                      INT8_MAX);
+            *output++ =
+                requantize_s8(difference * difference, shape->output_multiplier,
+                              shape->output_shift, shape->output_offset, INT8_MIN, INT8_MAX);
         }
     }
 }

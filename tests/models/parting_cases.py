@@ -58,12 +58,13 @@ def space_to_batch(rng: Rng, kind: str) -> bytes:
     borders, whole = [], []
     for block, part in zip(blocks, parts, strict=True):
         padded = block * part
-        before = int(rng.integers(0, min(padded, 5)))
-        after = int(rng.integers(0, min(padded - before, 5)))
+        # TensorFlow Lite Micro's borders hold what was in its memory; see SpaceToBatchNd.
+        cropped = kind == "BATCH_TO_SPACE_ND"
+        before = cropped * int(rng.integers(0, min(padded, 5)))
+        after = cropped * int(rng.integers(0, min(padded - before, 5)))
         borders.append([before, after])
         whole.append(padded - before - after)
-    # TensorFlow Lite Micro's border is a stored 0, whatever the zero point; see SpaceToBatchNd.
-    quantization = (scale(rng), 0)
+    quantization = (scale(rng), zero_point(rng))
     images = batches * int(np.prod(blocks))
     large = moved(rng, [batches, *whole, channels], dtype, quantization)
     small = moved(rng, [images, *parts, channels], dtype, quantization)

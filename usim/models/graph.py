@@ -91,7 +91,8 @@ class Unsupported(Options):
 class Operator:
     """One operator. `inputs` may hold -1 for an optional input that is left out.
 
-    One that is `folded` has nothing left to do: its output is a constant, and it has no inputs.
+    One that is `folded` has nothing left to do, and no inputs: its output is a constant, or it has
+    none either, as another operator does its part.
     """
 
     index: int

@@ -28,7 +28,7 @@ class OperatorFacts:
 
     `constant_bytes` are those of the file's constants that it is the first to read; `renames` says
     that it only gives its input another shape, and needs no code; `folded`, that its output is a
-    constant.
+    constant, or that another operator does its part.
     """
 
     index: int

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import tflite
 
 from usim.errors import ModelError
+from usim.models.dilation import join_dilations
 from usim.models.folding import fold
 from usim.models.graph import ITEM_BYTES, Graph, Operator, Options, TensorSpec, Unsupported
 from usim.models.operators import OPERATORS
@@ -60,7 +61,7 @@ def read_graph(data: bytes, file: str = "model", *, keep_unsupported: bool = Fal
     with _damage_reported(file):
         graph = _Reader(data, file, keep_unsupported=keep_unsupported).graph()
     verify(graph)
-    return fold(graph)
+    return join_dilations(fold(graph))
 
 
 @contextmanager

@@ -47,7 +47,7 @@ class _Spread:
 
 class SpaceToBatchNd(Recipe):
     """The border is the output's zero point, as in TensorFlow Lite. TensorFlow Lite Micro means the
-    same, but never fills in the field that it takes the value from, which then is 0."""
+    same, but never sets the field that it takes the value from."""
 
     kind = "SPACE_TO_BATCH_ND"
     options_type = None
