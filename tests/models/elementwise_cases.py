@@ -84,6 +84,9 @@ def unary(rng: Rng, kind: str) -> bytes:
         target.scale = times(rng, source.scale**-0.5, 0.001, 0.01, 0.1)
     if kind == "LOGISTIC":
         target = Tensor(shape, 1 / 256, -128)
+    if kind == "L2_NORMALIZATION":
+        shape = [*shape[-4:-1], pick(rng, 1, 3, 64, 700)]
+        source, target = Tensor(shape, source.scale, source.zero_point), Tensor(shape, 1 / 128, 0)
     if kind == "TANH":
         target = Tensor(shape, 1 / 128, 0)
     if kind == "LEAKY_RELU":
@@ -195,6 +198,7 @@ ELEMENTWISE_CASES: dict[str, Callable[[Rng, str], bytes]] = {
     "DEQUANTIZE": dequantize,
     "ELU": unary,
     "HARD_SWISH": unary,
+    "L2_NORMALIZATION": unary,
     "LEAKY_RELU": unary,
     "LOGISTIC": unary,
     "MAXIMUM": elementwise,

@@ -140,7 +140,8 @@ class _Reader:
             # A free batch size is common, and means 1 here; anything else changes the kernels.
             if table.ShapeSignature(i) < 0 and not (i == 0 and shape[:1] == (1,)):
                 raise self._error(
-                    f"{what}: dimension {i} is dynamic; convert the model with a fixed input shape"
+                    f"{what}: dimension {i} is dynamic; convert the model with a fixed input "
+                    "shape, batch size included"
                 )
         return shape
 

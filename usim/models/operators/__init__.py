@@ -24,6 +24,7 @@ from usim.models.operators.depthwise_conv_2d import DepthwiseConv2D
 from usim.models.operators.float_unary import Neg, Square
 from usim.models.operators.fully_connected import FullyConnected
 from usim.models.operators.gather import Gather
+from usim.models.operators.l2_normalization import L2Normalization
 from usim.models.operators.maximum_minimum import Maximum, Minimum
 from usim.models.operators.mean import Mean
 from usim.models.operators.mirror_pad import MirrorPad
@@ -64,6 +65,7 @@ OPERATORS: Mapping[str, Recipe] = MappingProxyType(
         "FULLY_CONNECTED": FullyConnected(),
         "GATHER": Gather(),
         "HARD_SWISH": HardSwish(),
+        "L2_NORMALIZATION": L2Normalization(),
         "LEAKY_RELU": LeakyRelu(),
         "LOGISTIC": Logistic(),
         "MAXIMUM": Maximum(),
