@@ -21,6 +21,7 @@ from usim.models.dilation import join_dilations
 from usim.models.folding import fold
 from usim.models.graph import ITEM_BYTES, Graph, Operator, Options, TensorSpec, Unsupported
 from usim.models.operators import OPERATORS
+from usim.models.swish import join_swishes
 from usim.models.tflite_quantization import read_quantization
 from usim.models.verifier import verify
 
@@ -61,7 +62,7 @@ def read_graph(data: bytes, file: str = "model", *, keep_unsupported: bool = Fal
     with _damage_reported(file):
         graph = _Reader(data, file, keep_unsupported=keep_unsupported).graph()
     verify(graph)
-    return join_dilations(fold(graph))
+    return join_swishes(join_dilations(fold(graph)))
 
 
 @contextmanager

@@ -113,7 +113,7 @@ def _remarks(operator: OperatorFacts) -> str:
     if operator.problem:
         return "NOT SUPPORTED"
     if operator.folded:
-        return "no code: a constant" if operator.outputs else "no code: part of the convolution"
+        return "no code: a constant" if operator.outputs else "no code: part of another"
     return operator.options_text or ("no code: a new shape" if operator.renames else "")
 
 
