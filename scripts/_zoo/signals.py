@@ -146,7 +146,7 @@ def lstm_fused() -> keras.Model:
 
 
 def attention() -> keras.Model:
-    x = inputs = L.Input((16, 24))
+    x = inputs = L.Input((16, 24), batch_size=1)
     y = L.MultiHeadAttention(2, 12)(x, x)
     x = L.LayerNormalization()(L.Add()([x, y]))
     y = L.Dense(24)(L.Dense(48, activation="relu")(x))
@@ -179,7 +179,7 @@ def vision_transformer() -> keras.Model:
 
 
 def two_inputs() -> keras.Model:
-    image, numbers = L.Input((24, 24, 1), name="image"), L.Input((5,), name="numbers")
+    image, numbers = L.Input((24, 24, 1)), L.Input((5,))
     x = L.Flatten()(L.MaxPooling2D(4)(L.Conv2D(8, 3, activation="relu")(image)))
     y = L.Dense(10, activation="relu")(numbers)
     z = L.Concatenate()([x, y])

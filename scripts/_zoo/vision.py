@@ -210,7 +210,7 @@ def densenet() -> keras.Model:
 
 
 def _unet(up: Any) -> keras.Model:
-    x = inputs = L.Input((48, 48, 1))
+    x = inputs = L.Input((48, 48, 1), batch_size=1)
     skips = []
     for filters in (8, 16):
         x = L.Conv2D(filters, 3, padding="same", activation="relu")(x)

@@ -142,6 +142,9 @@ def reduction(rng: Rng, kind: str) -> bytes:
     if kind == "MEAN":
         factor = times(rng, source.scale, 1, 1, 0.5, 0.05, 0.001, 20, 1e-9)
         target = Tensor(result, factor, zero_point(rng))
+    if kind == "SUM":
+        factor = times(rng, source.scale, 0.5, 1, 2, 8, 100)
+        target = Tensor(result, factor, zero_point(rng))
     tensors = [
         source,
         Tensor([len(axes)], dtype="int32", data=np.array(axes, np.int32)),
@@ -216,5 +219,6 @@ ELEMENTWISE_CASES: dict[str, Callable[[Rng, str], bytes]] = {
     "SQUARE": float_unary,
     "SQUARED_DIFFERENCE": elementwise,
     "SUB": elementwise,
+    "SUM": reduction,
     "TANH": unary,
 }

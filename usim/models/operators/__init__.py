@@ -33,7 +33,7 @@ from usim.models.operators.pad import Pad, PadV2
 from usim.models.operators.pool_2d import AveragePool2D, MaxPool2D
 from usim.models.operators.prelu import Prelu
 from usim.models.operators.quantize import Dequantize, Quantize
-from usim.models.operators.reduce import ReduceMax, ReduceMin
+from usim.models.operators.reduce import ReduceMax, ReduceMin, Sum
 from usim.models.operators.reshape import ExpandDims, Reshape, Squeeze
 from usim.models.operators.resize import ResizeBilinear, ResizeNearestNeighbor
 from usim.models.operators.shape import Shape
@@ -100,6 +100,7 @@ OPERATORS: Mapping[str, Recipe] = MappingProxyType(
         "SQUEEZE": Squeeze(),
         "STRIDED_SLICE": StridedSlice(),
         "SUB": Sub(),
+        "SUM": Sum(),
         "SVDF": Svdf(),
         "TANH": Tanh(),
         "TRANSPOSE": Transpose(),

@@ -1,14 +1,16 @@
-"""REDUCE_MAX and REDUCE_MIN of int8 over any axes: global maximum pooling, for one."""
+"""REDUCE_MAX, REDUCE_MIN and SUM of int8 over any axes: global maximum pooling, for one."""
 
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import tflite
 
-from usim.models.graph import Options
+from usim.models.graph import Options, TensorSpec
 from usim.models.operators.axes import (
     Loop,
     axes_fields,
@@ -18,6 +20,10 @@ from usim.models.operators.axes import (
     row_major,
 )
 from usim.models.operators.base import KernelCall, Node, Pointer, Recipe
+from usim.models.operators.scaling import multiplier
+
+_MAX_COUNT = 1 << 23
+"""Elements of a sum: 2^23 of them still sum up in int32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +31,11 @@ class ReduceOptions(Options):
     keep_dims: bool
 
 
-class ReduceMax(Recipe):
-    """Stored values are compared: input and output must share scale and zero point."""
+class Reduction(Recipe):
+    """One output for all elements along the axes that go."""
 
-    kind = "REDUCE_MAX"
     options_type = tflite.BuiltinOptions.ReducerOptions
-    sign: ClassVar[int] = 1
+    kernel: ClassVar[str]
 
     def read_options(self, union: Any) -> ReduceOptions:  # noqa: ANN401
         table = tflite.ReducerOptions()
@@ -43,7 +48,6 @@ class ReduceMax(Recipe):
         assert isinstance(options, ReduceOptions)
         source = node.expect_activation(node.input(0))
         target = node.expect_activation(node.output())
-        node.expect_same_quantization(source, target)
         axes = constant_axes(node, 1, len(source.shape))
         node.expect_shape(target, reduced_shape(source.shape, axes, keep=options.keep_dims))
         loops = [
@@ -51,15 +55,16 @@ class ReduceMax(Recipe):
             for extent, stride in zip(source.shape, row_major(source.shape), strict=True)
         ]
         kept = fuse([loop for axis, loop in enumerate(loops) if axis not in axes])
+        count = math.prod(source.shape[axis] for axis in axes)
         return KernelCall(
-            kernel="reduce_extreme",
-            shape_type="reduce_extreme_shape",
+            kernel=self.kernel,
+            shape_type=f"{self.kernel}_shape",
             shape={
                 "outputs": target.element_count,
-                "count": math.prod(source.shape[axis] for axis in axes),
+                "count": count,
                 **axes_fields("kept", kept),
                 **axes_fields("reduced", fuse([loops[axis] for axis in axes])),
-                "sign": self.sign,
+                **self.fields(node, source, target, count),
             },
             pointers=(
                 Pointer("input", "const int8_t", source.index),
@@ -68,7 +73,45 @@ class ReduceMax(Recipe):
             macs=0,
         )
 
+    @abstractmethod
+    def fields(
+        self, node: Node, source: TensorSpec, target: TensorSpec, count: int
+    ) -> Mapping[str, int]:
+        """The fields that only this kernel's shape has; `count` elements become one."""
+
+
+class ReduceMax(Reduction):
+    """Stored values are compared: input and output must share scale and zero point."""
+
+    kind = "REDUCE_MAX"
+    kernel = "reduce_extreme"
+    sign: ClassVar[int] = 1
+
+    def fields(
+        self, node: Node, source: TensorSpec, target: TensorSpec, count: int
+    ) -> Mapping[str, int]:
+        node.expect_same_quantization(source, target)
+        return {"sign": self.sign}
+
 
 class ReduceMin(ReduceMax):
     kind = "REDUCE_MIN"
     sign = -1
+
+
+class Sum(Reduction):
+    kind = "SUM"
+    kernel = "sum"
+
+    def fields(
+        self, node: Node, source: TensorSpec, target: TensorSpec, count: int
+    ) -> Mapping[str, int]:
+        if count > _MAX_COUNT:
+            raise node.error(f"a sum of {count} elements; at most {_MAX_COUNT} are supported")
+        output_multiplier, output_shift = multiplier(node, source.scale / target.scale)
+        return {
+            "input_sum": source.zero_point * count,
+            "output_offset": target.zero_point,
+            "output_multiplier": output_multiplier,
+            "output_shift": output_shift,
+        }
