@@ -62,9 +62,12 @@ def convert(model: tf.keras.Model, io: str = "int8", **settings: Any) -> bytes:
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
 
-    def representative() -> Iterator[list[npt.NDArray[Any]]]:
+    def representative() -> Iterator[list[npt.NDArray[Any]] | dict[str, npt.NDArray[Any]]]:
         for seed in range(20):
-            yield samples(model, 100 + seed)
+            values = samples(model, 100 + seed)
+            # By name where there are several: the converter has an order of its own.
+            names = [tensor.name for tensor in model.inputs]
+            yield values if len(values) == 1 else dict(zip(names, values, strict=True))
 
     converter.representative_dataset = representative
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
