@@ -59,6 +59,7 @@ OPTIONS = {
     "SUB": "SubOptions",
     "SUM": "ReducerOptions",
     "SVDF": "SVDFOptions",
+    "TILE": "TileOptions",
     "TRANSPOSE": "TransposeOptions",
     "TRANSPOSE_CONV": "TransposeConvOptions",
     "UNPACK": "UnpackOptions",

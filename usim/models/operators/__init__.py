@@ -43,6 +43,7 @@ from usim.models.operators.space_to_batch import BatchToSpaceNd, SpaceToBatchNd
 from usim.models.operators.split import Split, SplitV, Unpack
 from usim.models.operators.squared_difference import SquaredDifference
 from usim.models.operators.svdf import Svdf
+from usim.models.operators.tile import Tile
 from usim.models.operators.transpose import Transpose
 from usim.models.operators.transpose_conv import TransposeConv
 from usim.models.operators.unary import Abs, Elu, Rsqrt
@@ -103,6 +104,7 @@ OPERATORS: Mapping[str, Recipe] = MappingProxyType(
         "SUM": Sum(),
         "SVDF": Svdf(),
         "TANH": Tanh(),
+        "TILE": Tile(),
         "TRANSPOSE": Transpose(),
         "TRANSPOSE_CONV": TransposeConv(),
         "UNPACK": Unpack(),
