@@ -21,6 +21,7 @@ from case_values import (
 )
 from elementwise_cases import ELEMENTWISE_CASES
 from movement_cases import MOVEMENT_CASES
+from parting_cases import PARTING_CASES
 from tflite_builder import Op, Tensor, build_model
 
 
@@ -135,4 +136,5 @@ CASES: dict[str, Callable[[Rng, str], bytes]] = {
     "SOFTMAX": softmax,
     **ELEMENTWISE_CASES,
     **MOVEMENT_CASES,
+    **PARTING_CASES,
 }

@@ -169,3 +169,16 @@ def test_what_a_kernel_cannot_do_is_refused_by_name(kind, shapes, scales, option
     assert str(caught.value).startswith(f"net.tflite: operator 0 ({kind}): ")
     assert message in str(caught.value)
     assert caught.value.operator == 0
+
+
+@pytest.mark.parametrize(("depth", "kernel"), [(1, "conv_2d_blocked"), (2, "depthwise_conv_2d")])
+def test_a_depthwise_convolution_of_a_single_channel_is_a_convolution(depth, kernel):
+    tensors = [
+        Tensor([1, 9, 9, depth], 0.1),
+        Tensor([1, 3, 3, 8], 0.1, data=np.ones((1, 3, 3, 8), np.int8)),
+        Tensor([1, 9, 9, 8], 0.1),
+    ]
+    options = {"StrideH": 1, "StrideW": 1, "DepthMultiplier": 8 // depth}
+    options |= {"DilationHFactor": 1, "DilationWFactor": 1}
+    model = build_model(tensors, [Op("DEPTHWISE_CONV_2D", [0, 1], [2], options)], [0], [2])
+    assert f'"{kernel}/{kernel}.h"' in lower(read_graph(model)).source

@@ -18,6 +18,9 @@ _EXP_FACTORS = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 
 _FORTY_EIGHT_OVER_17 = 1515870810
 _MINUS_THIRTY_TWO_OVER_17 = -1010580540
 _ONE_Q2 = 1 << 29
+_ONE_Q3 = 1 << 28
+_THREE_HALVES_Q3 = 3 << 27
+_ROOT_OF_ONE_HALF = 1518500250
 
 
 def wrap(value: int, bits: int) -> int:
@@ -73,6 +76,20 @@ def tanh_q4(value: int) -> int:
     estimate = _two_over_one_plus(_exp_of_negative(-abs(value), 5))
     magnitude = saturate((estimate - _ONE_Q2) << 2, 32)
     return magnitude if value > 0 else -magnitude
+
+
+def inverse_square_root(value: int) -> tuple[int, int]:
+    """(multiplier, shift) of 1 / sqrt(value) for 1 <= value < 2^29: five Newton-Raphson steps."""
+    if value == 1:
+        return INT32_MAX, 0
+    pairs = (32 - value.bit_length() - 1) // 2 - 1
+    half = rounding_divide_by_power_of_two((value << 2 * pairs) >> 1, 1)
+    root = _ONE_Q3
+    for _ in range(5):
+        cube = saturate(multiply_high(multiply_high(root, root), root) << 6, 32)
+        step = multiply_high(_THREE_HALVES_Q3, root) - multiply_high(half, cube)
+        root = saturate(step << 3, 32)
+    return multiply_high(root, _ROOT_OF_ONE_HALF), -(11 - pairs)
 
 
 def _exp_of_negative(value: int, integer_bits: int) -> int:

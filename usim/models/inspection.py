@@ -28,7 +28,8 @@ class OperatorFacts:
 
     `constant_bytes` are those of the file's constants that it is the first to read; `renames` says
     that it only gives its input another shape, `is_view` that inputs and outputs share their bytes
-    in the arena, `done_by` that another operator, by its index, does its work: it needs no code.
+    in the arena, `folded` that its output is a constant, or that another operator does its part,
+    `done_by` that another operator, by its index, does its work: it needs no code.
     """
 
     index: int
@@ -41,6 +42,7 @@ class OperatorFacts:
     constant_bytes: int
     renames: bool
     is_view: bool
+    folded: bool
     done_by: int | None
     problem: str | None
 
@@ -111,7 +113,7 @@ def inspect_graph(graph: Graph, file_bytes: int = 0) -> Inspection:
         operators = tuple(
             replace(
                 item,
-                is_view=not item.renames and item.index not in coded,
+                is_view=not (item.renames or item.folded or item.index in coded),
                 done_by=lowered.sums.get(item.index),
             )
             for item in operators
@@ -140,8 +142,10 @@ def _operator(
     try:
         if isinstance(operator.options, Unsupported):
             raise ModelError(operator.options.reason)
-        result = OPERATORS[operator.kind].lower(Node(graph, operator))
-        if isinstance(result, Alias):
+        result = None if operator.folded else OPERATORS[operator.kind].lower(Node(graph, operator))
+        if result is None:
+            macs = 0
+        elif isinstance(result, Alias):
             aliases[result.target] = result.source
             macs, renames = 0, True
         else:
@@ -159,6 +163,7 @@ def _operator(
         constant_bytes=sum(tensor.size_bytes for tensor in new.values()),
         renames=renames,
         is_view=False,  # not known before all of the graph is planned
+        folded=operator.folded,
         done_by=None,
         problem=problem,
     )

@@ -116,6 +116,7 @@ def lower(graph: Graph) -> LoweredModel:
     lowerings = [
         (operator.index, OPERATORS[operator.kind].lower(Node(graph, operator)))
         for operator in graph.operators
+        if not operator.folded
     ]
     fusion = fuse_sums(graph, lowerings)
     graph = fusion.graph

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from usim.models.graph import Graph
 
 ALIGNMENT = 16
 """Bytes; every activation starts at a multiple of it, so that kernels may use wide loads."""
+
+_MAX_ROUNDS = 50
+_MAX_STEPS = 200_000
+"""Orders that are tried to find a smaller plan, and a limit to the pairs of buffers looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +88,42 @@ def plan_graph(
 def plan_arena(
     lifetimes: Sequence[Lifetime], aliases: Mapping[int, int] | None = None
 ) -> ArenaPlan:
-    """Place the largest buffers first, each in the tightest gap that is free while it lives."""
-    placed: list[Placement] = []
-    for lifetime in sorted(lifetimes, key=lambda item: (-item.size_bytes, item.first, item.tensor)):
-        placed.append(Placement(lifetime, _best_offset(lifetime, placed)))
-    placed.sort(key=lambda placement: placement.lifetime.tensor)
+    """Place the largest buffers first, each in the tightest gap that is free while it lives.
+
+    Where that takes more than the largest live set, the buffer at the top comes earlier in the
+    order, again and again, and the best of the plans is taken.
+    """
+    order = sorted(lifetimes, key=lambda item: (-item.size_bytes, item.first, item.tensor))
+    bound = _largest_live_set(lifetimes)
+    rounds = min(_MAX_ROUNDS, _MAX_STEPS // max(len(order), 1) ** 2)
+    best = placed = _placed(order)
+    while _end(best) > bound and rounds > 0:
+        rounds -= 1
+        top = max(placed, key=lambda placement: placement.end).lifetime
+        position = order.index(top)
+        if position == 0:
+            break
+        # To the front if need be: each time it is found at the top, it comes half as late.
+        order.insert(position // 2, order.pop(position))
+        placed = _placed(order)
+        best = min(best, placed, key=_end)
     return ArenaPlan(
-        placements=tuple(placed),
+        placements=tuple(sorted(best, key=lambda placement: placement.lifetime.tensor)),
         aliases=dict(aliases or {}),
-        size_bytes=max((placement.end for placement in placed), default=0),
-        lower_bound_bytes=_largest_live_set(lifetimes),
+        size_bytes=_end(best),
+        lower_bound_bytes=bound,
     )
+
+
+def _placed(order: Iterable[Lifetime]) -> list[Placement]:
+    placed: list[Placement] = []
+    for lifetime in order:
+        placed.append(Placement(lifetime, _best_offset(lifetime, placed)))
+    return placed
+
+
+def _end(placed: Iterable[Placement]) -> int:
+    return max((placement.end for placement in placed), default=0)
 
 
 def _best_offset(lifetime: Lifetime, placed: Sequence[Placement]) -> int:

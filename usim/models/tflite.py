@@ -17,8 +17,11 @@ import numpy.typing as npt
 import tflite
 
 from usim.errors import ModelError
+from usim.models.dilation import join_dilations
+from usim.models.folding import fold
 from usim.models.graph import ITEM_BYTES, Graph, Operator, Options, TensorSpec, Unsupported
 from usim.models.operators import OPERATORS
+from usim.models.swish import join_swishes
 from usim.models.tflite_quantization import read_quantization
 from usim.models.verifier import verify
 
@@ -59,7 +62,7 @@ def read_graph(data: bytes, file: str = "model", *, keep_unsupported: bool = Fal
     with _damage_reported(file):
         graph = _Reader(data, file, keep_unsupported=keep_unsupported).graph()
     verify(graph)
-    return graph
+    return join_swishes(join_dilations(fold(graph)))
 
 
 @contextmanager
@@ -138,7 +141,8 @@ class _Reader:
             # A free batch size is common, and means 1 here; anything else changes the kernels.
             if table.ShapeSignature(i) < 0 and not (i == 0 and shape[:1] == (1,)):
                 raise self._error(
-                    f"{what}: dimension {i} is dynamic; convert the model with a fixed input shape"
+                    f"{what}: dimension {i} is dynamic; convert the model with a fixed input "
+                    "shape, batch size included"
                 )
         return shape
 

@@ -75,6 +75,13 @@ def constant_axes(node: Node, position: int, rank: int) -> tuple[int, ...]:
     return tuple(sorted({axis % rank for axis in axes}))
 
 
+def reduced_shape(shape: tuple[int, ...], axes: tuple[int, ...], *, keep: bool) -> tuple[int, ...]:
+    """A shape without `axes`, or with an extent of 1 in their place."""
+    if keep:
+        return tuple(1 if axis in axes else extent for axis, extent in enumerate(shape))
+    return tuple(extent for axis, extent in enumerate(shape) if axis not in axes)
+
+
 def _padded(shape: Sequence[int], rank: int) -> tuple[int, ...]:
     return (*(1,) * (rank - len(shape)), *shape)
 

@@ -7,7 +7,7 @@ folder in kernels/.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -119,14 +119,18 @@ Lowering = KernelCall | KernelSequence | Alias
 class Node:
     """One operator with its tensors, and the checks that recipes share (ModelError with names)."""
 
-    def __init__(self, graph: Graph, operator: Operator) -> None:
+    def __init__(
+        self, graph: Graph, operator: Operator, tensors: Sequence[TensorSpec] | None = None
+    ) -> None:
+        """`tensors` replace the graph's where more of them are known to be constants."""
         self.operator = operator
-        self._graph = graph
+        self._file = graph.file
+        self._tensors = graph.tensors if tensors is None else tensors
 
     def error(self, message: str) -> ModelError:
         return ModelError(
-            f"{self._graph.file}: operator {self.operator.index} ({self.operator.kind}): {message}",
-            file=self._graph.file,
+            f"{self._file}: operator {self.operator.index} ({self.operator.kind}): {message}",
+            file=self._file,
             operator=self.operator.index,
         )
 
@@ -144,16 +148,16 @@ class Node:
         index = self.operator.inputs[position]
         if index < 0:
             raise self.error(f"input {position} is missing")
-        return self._graph.tensors[index]
+        return self._tensors[index]
 
     def optional_input(self, position: int) -> TensorSpec | None:
         inputs = self.operator.inputs
         if position >= len(inputs) or inputs[position] < 0:
             return None
-        return self._graph.tensors[inputs[position]]
+        return self._tensors[inputs[position]]
 
     def output(self, position: int = 0) -> TensorSpec:
-        return self._graph.tensors[self.operator.outputs[position]]
+        return self._tensors[self.operator.outputs[position]]
 
     def constant_integers(self, position: int, count: int) -> tuple[int, ...]:
         """The values of an int32 constant of `count` elements, such as an axis or a size."""
@@ -248,6 +252,13 @@ class Recipe(ABC):
     @abstractmethod
     def lower(self, node: Node) -> Lowering:
         """Turn one operator into a call of its kernel, a sequence of such calls, or an alias."""
+
+    def fold(self, node: Node) -> npt.NDArray[Any] | None:
+        """The output's value where all inputs are constants; None if that is not provided for.
+
+        Like `lower` it raises ModelError; numpy's ValueError means the same.
+        """
+        return None
 
 
 def read_activation(number: int) -> FusedActivation:

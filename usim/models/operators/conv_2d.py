@@ -80,7 +80,7 @@ class Conv2D(Recipe):
         bias, bias_values = node.bias(2, channels)
         filters = weights.reshape(channels, -1)
         node.expect_fitting_accumulators(filters, bias_values, source.zero_point)
-        plan = _Plan(
+        plan = Convolution(
             node=node,
             steps=options.steps,
             filters=filters,
@@ -98,18 +98,15 @@ class Conv2D(Recipe):
                 "dilation_width": options.steps.dilation[1],
             },
         )
-        if plan.pointwise:
-            return plan.pointwise_call(bias_values)
-        if plan.patch_count:
-            return plan.blocked_call(bias_values)
-        return plan.plain_call(bias)
+        return plan.fast_call(bias_values) or plan.plain_call(bias)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Plan:
+class Convolution:
     """A convolution that was checked, and the kernels that can run it.
 
-    `filters`: [output channels, taps]; `output`, `geometry`: fields of the kernels' shapes.
+    `filters`: [output channels, taps]; `output`, `geometry`: fields of the kernels' shapes. Only
+    `plain_call` wants the node's own weights to be those of CONV_2D.
     """
 
     node: Node
@@ -139,6 +136,12 @@ class _Plan:
         fitting = min(SCRATCH_BYTES // round_up(self.depth, WORD_BYTES), self.pixels, _MAX_PATCHES)
         # Windows are multiplied two at a time.
         return fitting if fitting in (1, self.pixels) else fitting - fitting % 2
+
+    def fast_call(self, bias: npt.NDArray[np.int32]) -> KernelCall | None:
+        """A kernel that multiplies matrices; None if windows do not fit the scratch memory."""
+        if self.pointwise:
+            return self.pointwise_call(bias)
+        return self.blocked_call(bias) if self.patch_count else None
 
     def pointwise_call(self, bias: npt.NDArray[np.int32]) -> KernelCall:
         records = self._channels(bias)

@@ -10,6 +10,7 @@ import tflite
 from usim.models.graph import Options
 from usim.models.operators.bands import find_band
 from usim.models.operators.base import KernelCall, Node, Recipe, read_activation
+from usim.models.operators.conv_2d import Convolution
 from usim.models.operators.layout import (
     folded_channels,
     four_channel_weights,
@@ -62,15 +63,25 @@ class DepthwiseConv2D(Recipe):
         filters = weights.reshape(-1, channels).T
         node.expect_fitting_accumulators(filters, bias_values, source.zero_point)
         scaling = multipliers(node, channel_scales(node, channels))
-        shape = {
+        geometry = {
             "batches": batches,
             "input_channels": depth,
             **window_fields((height, width), window, options.steps, axes),
             "dilation_height": options.steps.dilation[0],
             "dilation_width": options.steps.dilation[1],
+        }
+        output = {
             "output_offset": target.zero_point,
             **output_range(node, target, options.activation),
         }
+        if depth == 1 < channels:
+            # Each output channel takes the one input channel: that is what CONV_2D does.
+            geometry_2d = {**geometry, "output_channels": channels}
+            plan = Convolution(node, options.steps, filters, output, scaling, geometry_2d)
+            call = plan.fast_call(bias_values)
+            if call is not None:
+                return call
+        shape = {**geometry, **output}
         macs = target.element_count * window[0] * window[1]
         band = find_band(shape) if channels == depth else None
         if band is None:

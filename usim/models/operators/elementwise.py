@@ -5,17 +5,23 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
 
 from usim.models.graph import TensorSpec
 from usim.models.operators.axes import Loop, axes_fields, broadcast_loops, broadcast_shape
 from usim.models.operators.base import KernelCall, Node, Pointer, Recipe
+from usim.models.quantization import FusedActivation
 
 
 class Elementwise(Recipe):
     """One output element for each pair of elements; operands broadcast as in numpy."""
 
     shape_type: ClassVar[str]
+    operation: ClassVar[np.ufunc]
+    """The same on constants that are plain integers, such as extents."""
 
     def lower(self, node: Node) -> KernelCall:
         node.expect_arity(2, 2)
@@ -34,6 +40,14 @@ class Elementwise(Recipe):
             ),
             macs=0,
         )
+
+    def fold(self, node: Node) -> npt.NDArray[Any] | None:
+        left, right = node.input(0).data, node.input(1).data
+        activation = getattr(node.operator.options, "activation", FusedActivation.NONE)
+        if left is None or right is None or activation is not FusedActivation.NONE:
+            return None
+        value: npt.NDArray[Any] = self.operation(left, right)
+        return value
 
     def check(self, node: Node, tensor: TensorSpec) -> None:
         """Check an operand or the output."""

@@ -48,13 +48,7 @@ class Pad(Recipe):
             source.dtype,
             ("input", "output"),
         )
-        fill = Step(
-            kernel="fill",
-            function="fill",
-            shape_type="fill_shape",
-            shape={"size_bytes": target.size_bytes, "pattern": _pattern(node, target)},
-            arguments=("output",),
-        )
+        fill = fill_step(node, target, node.optional_input(2))
         return KernelSequence(
             name=self.kind.lower(),
             steps=(fill, copy) if any(borders) else (copy,),
@@ -66,9 +60,19 @@ class PadV2(Pad):
     kind = "PADV2"
 
 
-def _pattern(node: Node, target: TensorSpec) -> int:
+def fill_step(node: Node, target: TensorSpec, value: TensorSpec | None = None) -> Step:
+    """All of `output` set to `value`; without one, to 0, which in int8 is the zero point."""
+    return Step(
+        kernel="fill",
+        function="fill",
+        shape_type="fill_shape",
+        shape={"size_bytes": target.size_bytes, "pattern": _pattern(node, target, value)},
+        arguments=("output",),
+    )
+
+
+def _pattern(node: Node, target: TensorSpec, value: TensorSpec | None) -> int:
     """The border's element, repeated to four bytes, as an int32."""
-    value = node.optional_input(2)
     if value is not None:
         raw = _value(node, value, target)
     else:

@@ -7,7 +7,6 @@ from typing import Any
 
 import tflite
 
-from usim.errors import ModelError
 from usim.models.graph import Options, TensorSpec
 from usim.models.operators.base import (
     KernelCall,
@@ -17,15 +16,16 @@ from usim.models.operators.base import (
     Recipe,
     read_activation,
 )
-from usim.models.operators.scaling import multipliers
+from usim.models.operators.scaling import multipliers, output_range
 from usim.models.operators.window import Axis as WindowAxis
 from usim.models.operators.window import Padding, Steps, check_extent, read_padding, window_fields
-from usim.models.quantization import INT8_MAX, INT8_MIN, FusedActivation
+from usim.models.quantization import FusedActivation
 
 
 @dataclass(frozen=True, slots=True)
 class TransposeConvOptions(Options):
     steps: Steps
+    activation: FusedActivation
 
 
 class TransposeConv(Recipe):
@@ -40,9 +40,7 @@ class TransposeConv(Recipe):
         steps = Steps(read_padding(table.Padding()), (table.StrideH(), table.StrideW()))
         for stride in steps.stride:
             check_extent(stride, "stride")
-        if read_activation(table.FusedActivationFunction()) is not FusedActivation.NONE:
-            raise ModelError("a fused activation is not supported")
-        return TransposeConvOptions(steps)
+        return TransposeConvOptions(steps, read_activation(table.FusedActivationFunction()))
 
     def lower(self, node: Node) -> KernelCall:
         node.expect_arity(3, 4)
@@ -70,8 +68,7 @@ class TransposeConv(Recipe):
             ),
             "input_offset": -source.zero_point,
             "output_offset": target.zero_point,
-            "activation_min": INT8_MIN,
-            "activation_max": INT8_MAX,
+            **output_range(node, target, options.activation),
         }
         return KernelCall(
             kernel="transpose_conv",
