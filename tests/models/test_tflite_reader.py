@@ -214,7 +214,7 @@ def test_vectors_that_share_their_bytes_do_not_multiply_the_work():
     tensors = [Tensor([1], 1.0, 0), Tensor([1], 1.0, 0), *[shared] * 4000]
     data = build_model(tensors, [Op("RESHAPE", [0], [1])], [0], [1])
     assert len(data) < 100_000
-    assert problem(data) == "the TFLite file is damaged (its vectors overlap)"
+    assert problem(data) == "the TFLite file is damaged (its tables or vectors overlap)"
 
 
 def test_constant_output_is_refused():
