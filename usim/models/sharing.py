@@ -27,6 +27,8 @@ def arrange(graph: Graph, lowerings: Sequence[tuple[int, Lowering]]) -> Arranged
         index for index, item in lowerings if isinstance(item, KernelSequence) and item.views
     ]
     best = _arranged(graph, lowerings, ())
+    if not candidates:
+        return best
     shared = _arranged(graph, lowerings, frozenset(candidates))
     if shared[1] and shared[0].size_bytes <= best[0].size_bytes:
         return shared
