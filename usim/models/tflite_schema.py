@@ -19,7 +19,7 @@ _MAX_SUBGRAPHS: Final = 64
 """More than one is refused later, with a word on why."""
 
 _SIZES: Final = {"b": 1, "i": 4}
-_OPTIONS: Final[Mapping[int, str]] = {
+OPTIONS: Final[Mapping[int, str]] = {
     BuiltinOptions.AddOptions: "b",
     BuiltinOptions.BatchMatMulOptions: "bb",
     BuiltinOptions.ConcatenationOptions: "ib",
@@ -84,7 +84,7 @@ _OPERATOR: Final = TableType(
         "builtin_options_type": Scalar(1),
         "builtin_options": Union(
             "builtin_options_type",
-            {number: _options(number, scalars) for number, scalars in _OPTIONS.items()},
+            {number: _options(number, scalars) for number, scalars in OPTIONS.items()},
         ),
     },
 )
