@@ -1,4 +1,4 @@
-"""Whole models on the host: every layer byte for byte as TensorFlow Lite Micro computes it."""
+"""Whole models: every layer byte for byte as TensorFlow Lite Micro computes it."""
 
 from __future__ import annotations
 
