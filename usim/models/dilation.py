@@ -48,14 +48,16 @@ def _chains(graph: Graph) -> Iterator[_Chain]:
     writers = {index: operator for operator in graph.operators for index in operator.outputs}
 
     def before(operator: Operator, *kinds: str) -> Operator | None:
-        first = operator.inputs[0]
+        first = operator.inputs[0] if operator.inputs else -1
         writer = writers.get(first)
         if writer is None or writer.kind not in kinds or readers[first] != 1:
             return None
         return writer if len(writer.outputs) == 1 else None
 
     for collect in graph.operators:
-        if collect.kind != "BATCH_TO_SPACE_ND" or len(collect.inputs) != 3:
+        if collect.kind != "BATCH_TO_SPACE_ND":
+            continue
+        if len(collect.inputs) != 3 or len(collect.outputs) != 1:
             continue
         narrow = before(collect, *_RENAMES)
         convolution = before(narrow or collect, "CONV_2D", "DEPTHWISE_CONV_2D")
@@ -113,12 +115,13 @@ def _steps(tensors: Sequence[TensorSpec], chain: _Chain) -> Steps | None:
 
 def _axes(tensors: Sequence[TensorSpec], chain: _Chain) -> list[_Axis]:
     """Height and width, the former of signals being 1; none if anything is unusual."""
-    if len(chain.spread.inputs) != 3:
+    weights = chain.convolution.inputs[1:2]
+    if len(chain.spread.inputs) != 3 or weights in ((), (-1,)):
         return []
     source, target = tensors[chain.spread.inputs[0]], tensors[chain.collect.outputs[0]]
     blocks = _integers(tensors, chain.spread, 1)
     borders, crops = _integers(tensors, chain.spread, 2), _integers(tensors, chain.collect, 2)
-    window = tensors[chain.convolution.inputs[1]].shape[1:3]
+    window = tensors[weights[0]].shape[1:3]
     spatial = 1 if chain.widen else 2
     if len(source.shape) != spatial + 2 or len(target.shape) != spatial + 2 or len(window) != 2:
         return []

@@ -48,7 +48,8 @@ def _value(
     if not _foldable(graph, tensors, operator):
         return None
     try:
-        value = OPERATORS[operator.kind].fold(Node(graph, operator, tensors))
+        with np.errstate(over="ignore"):  # wraps, as on the chip
+            value = OPERATORS[operator.kind].fold(Node(graph, operator, tensors))
     except (ModelError, ValueError):  # the latter by numpy, for shapes that do not fit
         return None
     output = tensors[operator.outputs[0]]
@@ -66,5 +67,15 @@ def _foldable(graph: Graph, tensors: Sequence[TensorSpec], operator: Operator) -
         return False
     if output.index in graph.outputs or output.variable:
         return False
-    known = all(index >= 0 and tensors[index].data is not None for index in operator.inputs)
-    return known or operator.kind == "SHAPE"
+    return operator.kind == "SHAPE" or (
+        bool(operator.inputs) and all(_is_small(tensors, index) for index in operator.inputs)
+    )
+
+
+def _is_small(tensors: Sequence[TensorSpec], index: int) -> bool:
+    # Also as a bound: an outer sum's or a gather's elements are two inputs' multiplied.
+    return (
+        index >= 0
+        and tensors[index].data is not None
+        and tensors[index].element_count <= _MAX_ELEMENTS
+    )

@@ -88,6 +88,16 @@ def accumulators_fit(
 
     `weights`: [channels, taps]; `bias`: [channels].
     """
+    bounds = largest_sums(weights, zero_point) + np.abs(bias.astype(np.int64))
+    return bool(np.all(bounds <= INT32_MAX))
+
+
+def largest_sums(weights: npt.NDArray[np.int8], zero_point: int) -> npt.NDArray[np.int64]:
+    """A bound on abs(sum((x - zero_point) * weights)) for any int8 x, by channel.
+
+    `weights`: [channels, taps].
+    """
     widest = max(INT8_MAX - zero_point, zero_point - INT8_MIN)
-    sums = np.abs(weights.astype(np.int64)).sum(axis=1) * widest
-    return bool(np.all(sums + np.abs(bias.astype(np.int64)) <= INT32_MAX))
+    # In 16 bits, as weights may be millions, and 8 do not hold 128.
+    sums: npt.NDArray[np.int64] = np.abs(weights.astype(np.int16)).sum(axis=1, dtype=np.int64)
+    return sums * widest

@@ -39,7 +39,7 @@ def _gate(graph: Graph, operator: Operator, gates: dict[int, Operator]) -> Opera
     """The LOGISTIC of x, if the operator is MUL of x and its output."""
     if operator.kind != "MUL" or not isinstance(operator.options, MulOptions):
         return None
-    if len(operator.inputs) != 2:
+    if len(operator.inputs) != 2 or len(operator.outputs) != 1:
         return None
     for source, gated in (operator.inputs, operator.inputs[::-1]):
         gate = gates.get(gated)

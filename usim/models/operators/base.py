@@ -18,6 +18,9 @@ from usim.errors import ModelError
 from usim.models.graph import Graph, Operator, Options, TensorSpec
 from usim.models.quantization import FusedActivation, accumulators_fit
 
+_MAX_CHANNELS = 1 << 16
+"""Each takes a record on the device and a few Python numbers on the host."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NewConstant:
@@ -145,7 +148,8 @@ class Node:
             )
 
     def input(self, position: int) -> TensorSpec:
-        index = self.operator.inputs[position]
+        inputs = self.operator.inputs
+        index = inputs[position] if position < len(inputs) else -1
         if index < 0:
             raise self.error(f"input {position} is missing")
         return self._tensors[index]
@@ -198,6 +202,11 @@ class Node:
             raise self.error(f"the weights, {tensor}, must be an int8 constant")
         if len(tensor.shape) != rank:
             raise self.error(f"the weights, {tensor}, must have {rank} dimensions")
+        if tensor.shape[axis] > _MAX_CHANNELS:
+            raise self.error(
+                f"the weights, {tensor}, have {tensor.shape[axis]} channels; at most "
+                f"{_MAX_CHANNELS} are supported"
+            )
         quantization = tensor.quantization
         if quantization is None or any(quantization.zero_points):
             raise self.error(f"the weights, {tensor}, must be quantised with zero point 0")

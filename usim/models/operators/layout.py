@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from usim.models.operators.base import NewConstant, Node, Pointer
 from usim.models.operators.scaling import Multipliers
-from usim.models.quantization import INT8_MAX, INT8_MIN
+from usim.models.quantization import largest_sums
 
 WORD_BYTES = 4
 SCRATCH_BYTES = 8176
@@ -47,7 +47,7 @@ def gemm_weights(weights: npt.NDArray[np.int8]) -> GemmWeights:
     # [pairs, words, the pair's columns, bytes]
     words = padded.reshape(len(padded) // 2, 2, -1, WORD_BYTES).transpose(0, 2, 1, 3)
     both = words[:, :, 0].astype(np.int32) + 256 * words[:, :, 1].astype(np.int32)
-    sums = np.abs(padded[1::2].astype(np.int64)).sum(axis=1) * -INT8_MIN
+    sums = largest_sums(padded[1::2], 0)
     if both.min() < np.iinfo(np.int16).min or sums.max() >= _PACKED_LIMIT:
         return GemmWeights(np.ascontiguousarray(words), packed=False)
     packed = np.ascontiguousarray(both[:, :, [0, 2, 1, 3]].astype("<i2")).view(np.int8)
@@ -70,8 +70,7 @@ def _channels_of(
     scaling: Multipliers,
 ) -> Channels:
     multiplier, shift = (np.broadcast_to(values, bias.shape).copy() for values in scaling)
-    widest = max(INT8_MAX - zero_point, zero_point - INT8_MIN)
-    sums = np.abs(weights.astype(np.int64)).sum(axis=1) * widest + np.abs(bias.astype(np.int64))
+    sums = largest_sums(weights, zero_point) + np.abs(bias.astype(np.int64))
     # A multiplier of 0 makes 0 of everything, whatever the shift.
     shift[multiplier == 0] = -1
     narrow = bool(np.all(sums < _NARROW_LIMIT) and np.all((shift <= -1) & (shift >= -_MAX_SHIFT)))
@@ -95,7 +94,7 @@ def folded_channels(
     """
     channels = _channels_of(weights, bias, zero_point, scaling)
     # Modulo 2^32, as the sums on the chip are: only their end has to fit int32.
-    folded = bias.astype(np.int64) - zero_point * weights.astype(np.int64).sum(axis=1)
+    folded = bias.astype(np.int64) - zero_point * weights.sum(axis=1, dtype=np.int64)
     channels.records[:, 0] = folded.astype(np.uint32).view(np.int32)
     filling = -len(channels.records) % multiple
     return Channels(np.pad(channels.records, ((0, filling), (0, 0)), mode="edge"), channels.narrow)
