@@ -22,6 +22,7 @@ from case_values import (
 from elementwise_cases import ELEMENTWISE_CASES
 from movement_cases import MOVEMENT_CASES
 from tflite_builder import Op, Tensor, build_model
+from typed_cases import TYPED_CASES
 
 
 def windowed(rng: Rng, *, dilated: bool) -> tuple[list[int], list[int], list[int], list[int], int]:
@@ -135,4 +136,5 @@ CASES: dict[str, Callable[[Rng, str], bytes]] = {
     "SOFTMAX": softmax,
     **ELEMENTWISE_CASES,
     **MOVEMENT_CASES,
+    **TYPED_CASES,
 }

@@ -10,15 +10,16 @@ import tflite
 
 from usim.errors import ModelError
 from usim.models.graph import ITEM_BYTES, Options, TensorSpec
-from usim.models.operators.base import Alias, KernelSequence, Node, Recipe, read_activation
-from usim.models.operators.movement import (
-    Axis,
-    Block,
-    copy_step,
-    positive_axis,
+from usim.models.operators.base import (
+    Alias,
+    KernelSequence,
+    Node,
+    Recipe,
+    read_activation,
     source_pointer,
     target_pointer,
 )
+from usim.models.operators.movement import Axis, Block, copy_step, positive_axis
 from usim.models.quantization import FusedActivation
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -61,6 +62,27 @@ def four_channel_weights(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int16]
     padded[:channels] = weights
     fours = padded.reshape(-1, 4, taps).transpose(0, 2, 1)
     return np.ascontiguousarray(fours[:, :, [0, 2, 1, 3]])
+
+
+def four_column_weights(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+    """[columns, depth] as kernels/common/dot_s16.h has them: [fours, words, 4 columns, 4 bytes]."""
+    columns, depth = weights.shape
+    padded = np.zeros((round_up(columns, 4), round_up(depth, WORD_BYTES)), np.int8)
+    padded[:columns, :depth] = weights
+    words = padded.reshape(len(padded) // 4, 4, -1, WORD_BYTES).transpose(0, 2, 1, 3)
+    return np.ascontiguousarray(words[..., [0, 2, 1, 3]])
+
+
+def four_column_reals(weights: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """[columns, depth] as fully_connected_f32 has them: [fours of columns, depth, 4]."""
+    padded = padded_rows(weights, 4)
+    return np.ascontiguousarray(padded.reshape(-1, 4, weights.shape[1]).transpose(0, 2, 1))
+
+
+def padded_rows(values: npt.NDArray[Any], multiple: int) -> npt.NDArray[Any]:
+    """An array with zeros behind it, up to a multiple of so many along its first axis."""
+    filling = -len(values) % multiple
+    return np.pad(values, ((0, filling), *((0, 0) for _ in values.shape[1:])))
 
 
 def _channels_of(
