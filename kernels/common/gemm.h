@@ -100,16 +100,21 @@ KERNEL_INLINE void gemm_begin(const struct gemm_shape *shape, const struct chann
     sums[1] = shape->packed ? pair[0].bias : pair[1].bias;
 }
 
+// The second column's sum, where sums[0] is the first one's.
+KERNEL_INLINE int32_t gemm_second(const struct gemm_shape *shape, const struct channel pair[2],
+                                  const int32_t sums[2]) {
+    if (!shape->packed) {
+        return sums[1];
+    }
+    return add_wrapping(add_wrapping(sums[1], negate_wrapping(sums[0])) >> 8, pair[1].bias);
+}
+
 // Their outputs. `width` is 1 where the pair's second column is only filling.
 KERNEL_INLINE void gemm_finish(const struct gemm_shape *shape, const struct channel pair[2],
                                const int32_t sums[2], int32_t width, int8_t *restrict output) {
     output[0] = requantize_channel(&shape->range, sums[0], &pair[0]);
     if (width == 2) {
-        const int32_t second =
-            shape->packed
-                ? add_wrapping(add_wrapping(sums[1], negate_wrapping(sums[0])) >> 8, pair[1].bias)
-                : sums[1];
-        output[1] = requantize_channel(&shape->range, second, &pair[1]);
+        output[1] = requantize_channel(&shape->range, gemm_second(shape, pair, sums), &pair[1]);
     }
 }
 

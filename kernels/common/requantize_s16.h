@@ -5,6 +5,16 @@
 #include <stdint.h>
 
 #include "common/fixed_point.h"
+#include "common/simd.h"
+
+// value clamped to int16.
+KERNEL_INLINE int32_t saturate_s16(int32_t value) {
+#if SIMD_DSP
+    return __ssat(value, 16);
+#else
+    return min_s32(max_s32(value, INT16_MIN), INT16_MAX);
+#endif
+}
 
 // value * multiplier / 2^shift, to the nearest, ties upwards, modulo 2^32, for |value| < 2^47,
 // 0 <= multiplier < 2^15 and 1 <= shift <= 46: what 64-bit accumulators are scaled with.

@@ -20,6 +20,7 @@ from case_values import (
     zero_point,
 )
 from elementwise_cases import ELEMENTWISE_CASES
+from lstm_cases import lstm
 from movement_cases import MOVEMENT_CASES
 from tflite_builder import Op, Tensor, build_model
 from typed_cases import TYPED_CASES
@@ -137,4 +138,5 @@ CASES: dict[str, Callable[[Rng, str], bytes]] = {
     **ELEMENTWISE_CASES,
     **MOVEMENT_CASES,
     **TYPED_CASES,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm,
 }

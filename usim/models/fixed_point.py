@@ -1,11 +1,14 @@
 """kernels/common/fixed_point.h and exponential.h again, in Python, for what is computed at build
-time: functions of one int8 value become tables of 256 results.
+time: functions of one int8 value become tables of 256 results. And sigmoid.h's table.
 
 A number "Q(n)" is an int32 with n integer bits: real = stored / 2^(31 - n). Bit for bit
 TensorFlow Lite Micro's arithmetic, with its double rounding, and its wrapping where it overflows.
 """
 
 from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
 
 from usim.models.quantization import INT32_MAX
 
@@ -73,6 +76,14 @@ def tanh_q4(value: int) -> int:
     estimate = _two_over_one_plus(_exp_of_negative(-abs(value), 5))
     magnitude = saturate((estimate - _ONE_Q2) << 2, 32)
     return magnitude if value > 0 else -magnitude
+
+
+def sigmoid_table() -> npt.NDArray[np.uint16]:
+    """kernels/common/sigmoid.h's table, and TensorFlow Lite's: 2^16 / (1 + exp(-i / 24)), raised by
+    half of what linear interpolation falls short of the curve in the middle between two entries."""
+    sigmoid = 1 / (1 + np.exp(-np.arange(256) / 24))
+    curvature = sigmoid * (1 - sigmoid) * (1 - 2 * sigmoid) / 24**2
+    return np.floor(65536 * (sigmoid - curvature / 16) + 0.5).astype(np.uint16)
 
 
 def _exp_of_negative(value: int, integer_bits: int) -> int:

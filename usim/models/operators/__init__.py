@@ -21,6 +21,7 @@ from usim.models.operators.concatenation import Concatenation, Split
 from usim.models.operators.conv_2d import Conv2D
 from usim.models.operators.depthwise_conv_2d import DepthwiseConv2D
 from usim.models.operators.fully_connected import FullyConnected
+from usim.models.operators.lstm import UnidirectionalSequenceLstm
 from usim.models.operators.maximum_minimum import Maximum, Minimum
 from usim.models.operators.mean import Mean
 from usim.models.operators.mul import Mul
@@ -73,6 +74,7 @@ OPERATORS: Mapping[str, Recipe] = MappingProxyType(
         "TANH": Tanh(),
         "TRANSPOSE": Transpose(),
         "TRANSPOSE_CONV": TransposeConv(),
+        "UNIDIRECTIONAL_SEQUENCE_LSTM": UnidirectionalSequenceLstm(),
     }
 )
 """By TFLite's name of the operator."""

@@ -55,6 +55,12 @@ def gemm_weights(weights: npt.NDArray[np.int8]) -> GemmWeights:
     return GemmWeights(packed.reshape(words.shape), packed=True)
 
 
+def four_gate_weights(weights: GemmWeights) -> npt.NDArray[np.int8]:
+    """Weights of four gates a unit as kernels/lstm has them: [units, words, 2 pairs, 8 bytes]."""
+    pairs = weights.data.reshape(len(weights.data) // 2, 2, -1, 2 * WORD_BYTES)
+    return np.ascontiguousarray(pairs.transpose(0, 2, 1, 3))
+
+
 def four_channel_weights(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int16]:
     """[channels, taps] as depthwise_conv_2d_padded has them: [fours of channels, taps, 4]."""
     channels, taps = weights.shape
