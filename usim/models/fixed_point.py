@@ -1,5 +1,5 @@
-"""kernels/common/fixed_point.h and exponential.h again, in Python, for what is computed at build
-time: functions of one int8 value become tables of 256 results. And sigmoid.h's table.
+"""kernels/common/fixed_point.h and reciprocal.h again, in Python, for what is computed at build
+time: functions of one int8 value become tables of 256 results. And tables that kernels look up.
 
 A number "Q(n)" is an int32 with n integer bits: real = stored / 2^(31 - n). Bit for bit
 TensorFlow Lite Micro's arithmetic, with its double rounding, and its wrapping where it overflows.
@@ -64,7 +64,7 @@ def logistic_q4(value: int) -> int:
     """1 / (1 + exp(-x)) in Q0 for x in Q4."""
     if value == 0:
         return 1 << 30
-    positive = _one_over_one_plus(_exp_of_negative(-abs(value), 4))
+    positive = _one_over_one_plus(exp_of_negative(-abs(value), 4))
     return positive if value > 0 else INT32_MAX - positive
 
 
@@ -73,7 +73,7 @@ def tanh_q4(value: int) -> int:
     if value == 0:
         return 0
     # 2 x in Q5 has the bits of x in Q4.
-    estimate = _two_over_one_plus(_exp_of_negative(-abs(value), 5))
+    estimate = _two_over_one_plus(exp_of_negative(-abs(value), 5))
     magnitude = saturate((estimate - _ONE_Q2) << 2, 32)
     return magnitude if value > 0 else -magnitude
 
@@ -86,7 +86,7 @@ def sigmoid_table() -> npt.NDArray[np.uint16]:
     return np.floor(65536 * (sigmoid - curvature / 16) + 0.5).astype(np.uint16)
 
 
-def _exp_of_negative(value: int, integer_bits: int) -> int:
+def exp_of_negative(value: int, integer_bits: int) -> int:
     """exp(x) in Q0 for x <= 0 in Q(integer_bits), at most 5 of them."""
     if value == 0:
         return INT32_MAX

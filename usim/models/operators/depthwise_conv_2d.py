@@ -65,6 +65,7 @@ class DepthwiseConv2D(Recipe):
         shape = {
             "batches": batches,
             "input_channels": depth,
+            "depth_multiplier": channels // depth,
             **window_fields((height, width), window, options.steps, axes),
             "dilation_height": options.steps.dilation[0],
             "dilation_width": options.steps.dilation[1],
@@ -72,18 +73,22 @@ class DepthwiseConv2D(Recipe):
             **output_range(node, target, options.activation),
         }
         macs = target.element_count * window[0] * window[1]
-        band = find_band(shape) if channels == depth else None
+        band = find_band(shape, channels)
         if band is None:
-            plain = {"depth_multiplier": channels // depth, "input_offset": -source.zero_point}
             return KernelCall(
                 kernel="depthwise_conv_2d",
                 shape_type="depthwise_conv_2d_shape",
-                shape={**shape, **plain},
+                shape={**shape, "input_offset": -source.zero_point},
                 pointers=plain_pointers(node, bias, scaling),
                 macs=macs,
             )
         records = folded_channels(filters, bias_values, source.zero_point, scaling, 4)
-        padded = {"zero_point": source.zero_point, "narrow": int(records.narrow), **band.fields}
+        padded = {
+            "channels": channels,
+            "zero_point": source.zero_point,
+            "narrow": int(records.narrow),
+            **band.fields,
+        }
         return KernelCall(
             kernel="depthwise_conv_2d_padded",
             shape_type="depthwise_conv_2d_padded_shape",
