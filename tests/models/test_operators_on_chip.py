@@ -18,6 +18,7 @@ from usim.models import Model, read_graph
 CASES_PER_OPERATOR = 20
 KINDS = (
     *("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "AVERAGE_POOL_2D", "MAX_POOL_2D"),
+    "TRANSPOSE_CONV",
     *TYPED_CASES,
 )
 

@@ -138,7 +138,7 @@ def test_sums_beyond_32_bits_wrap_only_where_the_bias_has_32(tmp_path, bias_type
 
 
 def perceptron(rng: Rng, dtype: str, layers: int = 3) -> bytes:
-    """float32 in and out; RELU between layers; the last one's outputs are weighted by MUL."""
+    """float32 in and out; RELU between layers; MUL behind them."""
     width, kind = 19, "float32" if dtype == "float32" else "int16"
     tensors = [Tensor([2, 1, width], dtype="float32", name="in")]
 

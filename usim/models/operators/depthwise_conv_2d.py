@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import tflite
 
-from usim.models.graph import Options
+from usim.models.graph import Options, TensorSpec
 from usim.models.operators.bands import find_band
-from usim.models.operators.base import KernelCall, Node, Recipe, read_activation
+from usim.models.operators.base import KernelCall, Node, Pointer, Recipe, read_activation
 from usim.models.operators.layout import (
     folded_channels,
     four_channel_weights,
@@ -50,13 +52,10 @@ class DepthwiseConv2D(Recipe):
         assert isinstance(options, DepthwiseConv2DOptions)
         source = node.expect_activation(node.input(0), rank=4)
         target = node.expect_activation(node.output(), rank=4)
-        weights = node.weights(1, rank=4, axis=3)
+        weights = _weights(node, source)
         batches, height, width, depth = source.shape
-        one, _, _, channels = weights.shape
-        if one != 1 or channels % depth != 0:
-            raise node.error(f"the weights {list(weights.shape)} do not fit {source}")
-        window = (weights.shape[1], weights.shape[2])
-        axes = slide(node, (height, width), window, options.steps)
+        _, *window, channels = weights.shape
+        axes = slide(node, (height, width), (window[0], window[1]), options.steps)
         node.expect_shape(target, (batches, axes[0].output, axes[1].output, channels))
         bias, bias_values = node.bias(2, channels)
         filters = weights.reshape(-1, channels).T
@@ -66,34 +65,47 @@ class DepthwiseConv2D(Recipe):
             "batches": batches,
             "input_channels": depth,
             "depth_multiplier": channels // depth,
-            **window_fields((height, width), window, options.steps, axes),
+            "zero_point": source.zero_point,
+            **window_fields((height, width), (window[0], window[1]), options.steps, axes),
             "dilation_height": options.steps.dilation[0],
             "dilation_width": options.steps.dilation[1],
             "output_offset": target.zero_point,
             **output_range(node, target, options.activation),
         }
-        macs = target.element_count * window[0] * window[1]
         band = find_band(shape, channels)
         if band is None:
-            return KernelCall(
-                kernel="depthwise_conv_2d",
-                shape_type="depthwise_conv_2d_shape",
-                shape={**shape, "input_offset": -source.zero_point},
-                pointers=plain_pointers(node, bias, scaling),
-                macs=macs,
-            )
+            return _plain_call(node, shape, plain_pointers(node, bias, scaling))
         records = folded_channels(filters, bias_values, source.zero_point, scaling, 4)
-        padded = {
-            "channels": channels,
-            "zero_point": source.zero_point,
-            "narrow": int(records.narrow),
-            **band.fields,
-        }
+        pointers = weighted_pointers(node, four_channel_weights(filters), records)
+        padded = {"channels": channels, "narrow": int(records.narrow), **band.fields}
         return KernelCall(
             kernel="depthwise_conv_2d_padded",
             shape_type="depthwise_conv_2d_padded_shape",
             shape={**shape, **padded},
-            pointers=weighted_pointers(node, four_channel_weights(filters), records),
-            macs=macs,
+            pointers=pointers,
+            macs=_macs(node, shape),
             scratch_bytes=band.size_bytes,
         )
+
+
+def _weights(node: Node, source: TensorSpec) -> npt.NDArray[np.int8]:
+    weights = node.weights(1, rank=4, axis=3)
+    if weights.shape[0] != 1 or weights.shape[3] % source.shape[3] != 0:
+        raise node.error(f"the weights {list(weights.shape)} do not fit {source}")
+    return weights
+
+
+def _plain_call(node: Node, shape: dict[str, int], pointers: tuple[Pointer, ...]) -> KernelCall:
+    fields = {**shape, "input_offset": -shape["zero_point"]}
+    del fields["zero_point"]
+    return KernelCall(
+        kernel="depthwise_conv_2d",
+        shape_type="depthwise_conv_2d_shape",
+        shape=fields,
+        pointers=pointers,
+        macs=_macs(node, shape),
+    )
+
+
+def _macs(node: Node, shape: dict[str, int]) -> int:
+    return node.output().element_count * shape["filter_height"] * shape["filter_width"]
