@@ -16,6 +16,7 @@ from tflm_reference import Reference, run_reference, run_reference_layers
 import usim
 from usim.errors import ModelError
 from usim.models import Model, lower, read_graph
+from usim.models.inspection import inspect_graph
 
 KERAS = Path(__file__).parent / "data" / "keras_lstm.tflite"
 OPTIONS = {"FusedActivationFunction": TANH}
@@ -89,6 +90,12 @@ def changed(
     """A layer of 4 units with other options, input or tensors."""
     tensors = lstm_tensors(np.random.default_rng(2), 3, 4, 1)
     return lstm_model({**tensors, **new}, sequence, {**OPTIONS, **(options or {})})
+
+
+def test_inspection_names_what_is_unusual_about_a_layer():
+    graph = read_graph(changed({"TimeMajor": True, "CellClip": 2.5}, sequence=(2, 1, 3)))
+    (operator,) = inspect_graph(graph).operators
+    assert operator.options_text == "time major, cell clip 2.5"
 
 
 def constant(shape: tuple[int, ...], scale: float | list[float], dtype: str = "int8") -> Tensor:

@@ -48,10 +48,11 @@ _WIDE_LIMIT = 2**47
 
 @dataclass(frozen=True, slots=True)
 class FullyConnectedOptions(Options):
-    """`wide_sums`: 64 bits for int16 layers without a bias; a bias' own type says it otherwise."""
+    """`narrow_sums`: an int16 layer without a bias sums in 32 bits, and not in 64. (Where there is a
+    bias, its type says so.)"""
 
     activation: FusedActivation
-    wide_sums: bool
+    narrow_sums: bool
 
 
 class FullyConnected(Recipe):
@@ -65,7 +66,7 @@ class FullyConnected(Recipe):
             raise ModelError("shuffled weights are not supported")
         return FullyConnectedOptions(
             read_activation(table.FusedActivationFunction()),
-            table.QuantizedBiasType() != tflite.TensorType.INT32,
+            table.QuantizedBiasType() == tflite.TensorType.INT32,
         )
 
     def lower(self, node: Node) -> KernelCall:
@@ -103,7 +104,7 @@ def _lower_s16(node: Node, source: TensorSpec, target: TensorSpec) -> KernelCall
     extents = _extents(node, weights.shape)
     units = extents["units"]
     bias = node.optional_input(2)
-    wide = _options(node).wide_sums if bias is None else bias.dtype == "int64"
+    wide = not _options(node).narrow_sums if bias is None else bias.dtype == "int64"
     _, values = node.bias(2, units, "int64" if wide else "int32")
     scaling = multipliers(node, _scales(node, units))
     if wide:
