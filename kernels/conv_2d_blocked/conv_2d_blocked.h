@@ -135,6 +135,7 @@ KERNEL_INLINE void conv_2d_blocked_several(const struct conv_2d_blocked_shape *s
         .depth = depth,
         .row_stride = depth,
         .columns = shape->output_channels,
+        .output_stride = shape->output_channels,
         .packed = shape->packed,
         .even_rows = conv_2d_blocked_pixels(shape) % 2 == 0 && shape->patch_count % 2 == 0,
         .range = {shape->narrow, shape->output_offset, shape->activation_min,

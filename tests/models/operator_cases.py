@@ -20,9 +20,11 @@ from case_values import (
     zero_point,
 )
 from elementwise_cases import ELEMENTWISE_CASES
+from lstm_cases import lstm
 from movement_cases import MOVEMENT_CASES
 from parting_cases import PARTING_CASES
 from tflite_builder import Op, Tensor, build_model
+from typed_cases import TYPED_CASES
 
 
 def windowed(rng: Rng, *, dilated: bool) -> tuple[list[int], list[int], list[int], list[int], int]:
@@ -137,4 +139,6 @@ CASES: dict[str, Callable[[Rng, str], bytes]] = {
     **ELEMENTWISE_CASES,
     **MOVEMENT_CASES,
     **PARTING_CASES,
+    **TYPED_CASES,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm,
 }

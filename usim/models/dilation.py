@@ -103,7 +103,12 @@ def _steps(tensors: Sequence[TensorSpec], chain: _Chain) -> Steps | None:
         return None
     axes = _axes(tensors, chain)
     source, spread = tensors[chain.spread.inputs[0]], tensors[chain.spread.outputs[0]]
-    same_values = spread.quantization == source.quantization and spread.dtype == source.dtype
+    made = tensors[chain.convolution.outputs[0]]
+    target = tensors[chain.collect.outputs[0]]
+    same_values = all(
+        (moved.quantization, moved.dtype) == (given.quantization, given.dtype)
+        for moved, given in ((spread, source), (target, made))
+    )
     if options.steps != Steps(Padding.VALID, (1, 1)) or not same_values or not axes:
         return None
     policies = set.intersection(*(axis.policies() for axis in axes))

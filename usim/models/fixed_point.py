@@ -1,11 +1,14 @@
-"""kernels/common/fixed_point.h and exponential.h again, in Python, for what is computed at build
-time: functions of one int8 value become tables of 256 results.
+"""kernels/common/fixed_point.h and reciprocal.h again, in Python, for what is computed at build
+time: functions of one int8 value become tables of 256 results. And tables that kernels look up.
 
 A number "Q(n)" is an int32 with n integer bits: real = stored / 2^(31 - n). Bit for bit
 TensorFlow Lite Micro's arithmetic, with its double rounding, and its wrapping where it overflows.
 """
 
 from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
 
 from usim.models.quantization import INT32_MAX
 
@@ -64,7 +67,7 @@ def logistic_q4(value: int) -> int:
     """1 / (1 + exp(-x)) in Q0 for x in Q4."""
     if value == 0:
         return 1 << 30
-    positive = _one_over_one_plus(_exp_of_negative(-abs(value), 4))
+    positive = _one_over_one_plus(exp_of_negative(-abs(value), 4))
     return positive if value > 0 else INT32_MAX - positive
 
 
@@ -73,7 +76,7 @@ def tanh_q4(value: int) -> int:
     if value == 0:
         return 0
     # 2 x in Q5 has the bits of x in Q4.
-    estimate = _two_over_one_plus(_exp_of_negative(-abs(value), 5))
+    estimate = _two_over_one_plus(exp_of_negative(-abs(value), 5))
     magnitude = saturate((estimate - _ONE_Q2) << 2, 32)
     return magnitude if value > 0 else -magnitude
 
@@ -92,7 +95,15 @@ def inverse_square_root(value: int) -> tuple[int, int]:
     return multiply_high(root, _ROOT_OF_ONE_HALF), -(11 - pairs)
 
 
-def _exp_of_negative(value: int, integer_bits: int) -> int:
+def sigmoid_table() -> npt.NDArray[np.uint16]:
+    """kernels/common/sigmoid.h's table, and TensorFlow Lite's: 2^16 / (1 + exp(-i / 24)), raised by
+    half of what linear interpolation falls short of the curve in the middle between two entries."""
+    sigmoid = 1 / (1 + np.exp(-np.arange(256) / 24))
+    curvature = sigmoid * (1 - sigmoid) * (1 - 2 * sigmoid) / 24**2
+    return np.floor(65536 * (sigmoid - curvature / 16) + 0.5).astype(np.uint16)
+
+
+def exp_of_negative(value: int, integer_bits: int) -> int:
     """exp(x) in Q0 for x <= 0 in Q(integer_bits), at most 5 of them."""
     if value == 0:
         return INT32_MAX

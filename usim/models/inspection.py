@@ -49,9 +49,7 @@ class OperatorFacts:
     @property
     def options_text(self) -> str:
         """What matters of the options, as one line: words speak for themselves, numbers do not."""
-        return ", ".join(
-            value if value.isalpha() else f"{name} {value}" for name, value in self.options
-        )
+        return ", ".join(_words(name, value) for name, value in self.options)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,6 +165,12 @@ def _operator(
         done_by=None,
         problem=problem,
     )
+
+
+def _words(name: str, value: str) -> str:
+    if value == "yes":
+        return name
+    return value if value.isalpha() else f"{name} {value}"
 
 
 _PLAIN = ("", "0", "1", "1x1", "none", "no")

@@ -16,6 +16,7 @@ INT8_MIN, INT8_MAX = -128, 127
 INT32_MAX = 2**31 - 1
 _MAX_LEFT_SHIFT = 30
 _MIN_SHIFT = -31
+_MAX_WIDE_SHIFT = 7
 
 
 class FusedActivation(IntEnum):
@@ -63,8 +64,23 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
     return multiplier, shift
 
 
-def activation_range(activation: FusedActivation, scale: float, zero_point: int) -> tuple[int, int]:
-    """The int8 values of the activation's bounds in a tensor of this scale and zero point."""
+def wide_multipliers(
+    multiplier: npt.NDArray[np.int32], shift: npt.NDArray[np.int32]
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """The same multipliers as 16 bits and a right shift, as TensorFlow Lite scales 64-bit sums.
+
+    ValueError for one of 2^7 or more, which TensorFlow Lite leaves open.
+    """
+    if np.any(shift > _MAX_WIDE_SHIFT):
+        raise ValueError("the scales give a multiplier that is too large for 64-bit sums")
+    reduced = np.minimum((multiplier.astype(np.int64) + (1 << 15)) >> 16, (1 << 15) - 1)
+    return reduced.astype(np.int32), (15 - shift).astype(np.int32)
+
+
+def activation_range(
+    activation: FusedActivation, scale: float, zero_point: int, dtype: str = "int8"
+) -> tuple[int, int]:
+    """The stored values of the activation's bounds in a tensor of this scale and zero point."""
 
     def quantized(bound: float) -> int:
         # TensorFlow Lite divides in single precision.
@@ -75,9 +91,21 @@ def activation_range(activation: FusedActivation, scale: float, zero_point: int)
         return zero_point + round_half_away(steps)
 
     lowest, highest = _BOUNDS[activation]
+    limits = np.iinfo(dtype)
     return (
-        INT8_MIN if lowest is None else max(INT8_MIN, quantized(lowest)),
-        INT8_MAX if highest is None else min(INT8_MAX, quantized(highest)),
+        limits.min if lowest is None else max(limits.min, quantized(lowest)),
+        limits.max if highest is None else min(limits.max, quantized(highest)),
+    )
+
+
+def real_activation_range(activation: FusedActivation) -> tuple[float, float]:
+    """The activation's bounds in a float32 tensor: infinities become its largest numbers, even
+    where there is no activation, as in TensorFlow Lite."""
+    lowest, highest = _BOUNDS[activation]
+    largest = float(np.finfo(np.float32).max)
+    return (
+        -largest if lowest is None else lowest,
+        largest if highest is None else highest,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from usim.models.graph import Graph, Operator
+from usim.models.graph import Graph, Operator, TensorSpec
 from usim.models.operators.mul import GatedOptions, MulOptions
 
 
@@ -46,6 +46,13 @@ def _gate(graph: Graph, operator: Operator, gates: dict[int, Operator]) -> Opera
         if gate is None or gate.inputs[0] != source:
             continue
         specs = [graph.tensors[index] for index in (source, gated, operator.outputs[0])]
-        if all(spec.dtype == "int8" and spec.quantization is not None for spec in specs):
+        if all(_usual(spec, specs[0].shape) for spec in specs):
             return gate if specs[0].data is None and not specs[0].variable else None
     return None
+
+
+def _usual(spec: TensorSpec, shape: tuple[int, ...]) -> bool:
+    """Whether both operators would take it."""
+    quantization = spec.quantization
+    one_scale = quantization is not None and not quantization.per_channel
+    return spec.dtype == "int8" and one_scale and spec.shape == shape

@@ -90,26 +90,30 @@ class _Reader:
         if count != 1:
             raise self._error(f"{count} subgraphs; only models with a single one are supported")
         subgraph = self._model.Subgraphs(0)
-        tensors = tuple(
-            self._tensor(subgraph.Tensors(i), i) for i in range(subgraph.TensorsLength())
-        )
+        count = subgraph.TensorsLength()
         operators = tuple(
-            self._operator(subgraph.Operators(i), i, len(tensors))
+            self._operator(subgraph.Operators(i), i, count)
             for i in range(subgraph.OperatorsLength())
         )
+        inputs = self._indices(subgraph.InputsAsNumpy(), count, "the model's inputs")
+        outputs = self._indices(subgraph.OutputsAsNumpy(), count, "the model's outputs")
+        used = {*inputs, *outputs}
+        used.update(index for item in operators for index in (*item.inputs, *item.outputs))
         return Graph(
             file=self._file,
             description=_text(self._model.Description()),
-            tensors=tensors,
+            tensors=tuple(
+                self._tensor(subgraph.Tensors(i), i, used=i in used) for i in range(count)
+            ),
             operators=operators,
-            inputs=self._indices(subgraph.InputsAsNumpy(), len(tensors), "the model's inputs"),
-            outputs=self._indices(subgraph.OutputsAsNumpy(), len(tensors), "the model's outputs"),
+            inputs=inputs,
+            outputs=outputs,
         )
 
-    def _tensor(self, table: Any, index: int) -> TensorSpec:  # noqa: ANN401
+    def _tensor(self, table: Any, index: int, *, used: bool) -> TensorSpec:  # noqa: ANN401
         name = _text(table.Name())
         what = f"tensor {index} '{name}'"
-        shape = self._shape(table, what)
+        shape = self._shape(table, what, lowest=int(used))
         dtype = self._dtype(table, shape, what)
         if table.Sparsity() is not None:
             raise self._error(f"{what}: sparse tensors are not supported")
@@ -130,12 +134,14 @@ class _Reader:
         if self._scales > _MAX_SCALES:
             raise self._error(f"more than {_MAX_SCALES:,} scales and zero points in all")
 
-    def _shape(self, table: Any, what: str) -> tuple[int, ...]:  # noqa: ANN401
+    def _shape(self, table: Any, what: str, lowest: int) -> tuple[int, ...]:  # noqa: ANN401
+        """The extents, each at least `lowest`: an LSTM's converter leaves empty tensors behind,
+        which no operator reads or writes."""
         rank = table.ShapeLength()
         if rank > _MAX_RANK:
             raise self._error(f"{what}: {rank} dimensions; at most {_MAX_RANK} are supported")
         shape = tuple(int(table.Shape(i)) for i in range(rank))
-        if any(extent < 1 for extent in shape):
+        if any(extent < lowest for extent in shape):
             raise self._error(f"{what}: shape {list(shape)}; every extent must be at least 1")
         signature_rank = min(table.ShapeSignatureLength(), _MAX_RANK)
         for i in range(signature_rank):

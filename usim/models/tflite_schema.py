@@ -26,7 +26,7 @@ OPTIONS: Final[Mapping[int, str]] = {
     BuiltinOptions.Conv2DOptions: "biibii",
     BuiltinOptions.DepthToSpaceOptions: "i",
     BuiltinOptions.DepthwiseConv2DOptions: "biiibii",
-    BuiltinOptions.FullyConnectedOptions: "bb",
+    BuiltinOptions.FullyConnectedOptions: "bbbbb",
     BuiltinOptions.GatherOptions: "ii",
     BuiltinOptions.L2NormOptions: "b",
     BuiltinOptions.LeakyReluOptions: "i",
@@ -45,6 +45,7 @@ OPTIONS: Final[Mapping[int, str]] = {
     BuiltinOptions.StridedSliceOptions: "iiiiib",
     BuiltinOptions.SubOptions: "b",
     BuiltinOptions.TransposeConvOptions: "biib",
+    BuiltinOptions.UnidirectionalSequenceLSTMOptions: "biib",
     BuiltinOptions.UnpackOptions: "ii",
 }
 """The scalars of each options table, up to the last one that a recipe reads: b of one byte, i of

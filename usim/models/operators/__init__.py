@@ -25,6 +25,7 @@ from usim.models.operators.float_unary import Neg, Square
 from usim.models.operators.fully_connected import FullyConnected
 from usim.models.operators.gather import Gather
 from usim.models.operators.l2_normalization import L2Normalization
+from usim.models.operators.lstm import UnidirectionalSequenceLstm
 from usim.models.operators.maximum_minimum import Maximum, Minimum
 from usim.models.operators.mean import Mean
 from usim.models.operators.mirror_pad import MirrorPad
@@ -107,6 +108,7 @@ OPERATORS: Mapping[str, Recipe] = MappingProxyType(
         "TILE": Tile(),
         "TRANSPOSE": Transpose(),
         "TRANSPOSE_CONV": TransposeConv(),
+        "UNIDIRECTIONAL_SEQUENCE_LSTM": UnidirectionalSequenceLstm(),
         "UNPACK": Unpack(),
     }
 )

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from usim.models.operators.base import KernelSequence, Node, NoOptions, Recipe, Step
-from usim.models.operators.movement import source_pointer, target_pointer
+from usim.models.operators.base import (
+    KernelSequence,
+    Node,
+    NoOptions,
+    Recipe,
+    Step,
+    source_pointer,
+    target_pointer,
+)
 
 
 class Neg(Recipe):

@@ -12,8 +12,15 @@ import tflite
 
 from usim.errors import ModelError
 from usim.models.graph import ITEM_BYTES, Options
-from usim.models.operators.base import KernelSequence, Node, Recipe, Step
-from usim.models.operators.movement import positive_axis, source_pointer, target_pointer
+from usim.models.operators.base import (
+    KernelSequence,
+    Node,
+    Recipe,
+    Step,
+    source_pointer,
+    target_pointer,
+)
+from usim.models.operators.movement import positive_axis
 
 
 @dataclass(frozen=True, slots=True)

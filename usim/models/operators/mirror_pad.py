@@ -11,15 +11,8 @@ import tflite
 
 from usim.errors import ModelError
 from usim.models.graph import Options
-from usim.models.operators.base import KernelSequence, Node, Recipe
-from usim.models.operators.movement import (
-    Axis,
-    Block,
-    copy_step,
-    source_pointer,
-    strides_of,
-    target_pointer,
-)
+from usim.models.operators.base import KernelSequence, Node, Recipe, source_pointer, target_pointer
+from usim.models.operators.movement import Axis, Block, copy_step, strides_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
-"""MUL of two int8 tensors, each with its own quantisation; or of one and its own LOGISTIC."""
+"""MUL of two tensors: int8 or int16, each with its own quantisation, or float32. Or of one of int8
+and its own LOGISTIC."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from usim.models.operators.axes import Loop
 from usim.models.operators.base import KernelCall, Node, read_activation
 from usim.models.operators.elementwise import Elementwise, broadcast_fields
 from usim.models.operators.lookup import Lookup
-from usim.models.operators.scaling import multiplier, output_range
+from usim.models.operators.scaling import multiplier, output_range, real_output_range
 from usim.models.quantization import INT8_MAX, INT8_MIN, FusedActivation
 
 
@@ -38,6 +39,7 @@ class Mul(Elementwise):
     kind = "MUL"
     options_type = tflite.BuiltinOptions.MulOptions
     shape_type = "mul_shape"
+    real_shape_type = "mul_f32_shape"
     operation = np.multiply
 
     def read_options(self, union: Any) -> MulOptions:  # noqa: ANN401
@@ -50,10 +52,20 @@ class Mul(Elementwise):
             return _Gated().lower(node)
         return super().lower(node)
 
-    def fields(self, node: Node, loops: list[Loop]) -> Mapping[str, int]:
+    def check(self, node: Node, tensor: TensorSpec) -> None:
+        node.expect_type(tensor, ("int8", "int16", "float32"))
+        if tensor.dtype == "int16" and tensor.zero_point != 0:
+            raise node.error(f"{tensor} has zero point {tensor.zero_point}; it must be 0")
+
+    def fields(self, node: Node, loops: list[Loop]) -> Mapping[str, int | float]:
         left, right, target = node.input(0), node.input(1), node.output()
         options = node.operator.options
         assert isinstance(options, MulOptions)
+        if target.dtype == "float32":
+            return {
+                **broadcast_fields(loops, "operands"),
+                **real_output_range(options.activation),
+            }
         real = left.scale * right.scale / target.scale
         output_multiplier, output_shift = multiplier(node, real)
         return {

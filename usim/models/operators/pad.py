@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from usim.models.graph import ITEM_BYTES, TensorSpec
-from usim.models.operators.base import KernelSequence, Node, NoOptions, Recipe, Step
-from usim.models.operators.movement import (
-    Axis,
-    Block,
-    copy_step,
+from usim.models.operators.base import (
+    KernelSequence,
+    Node,
+    NoOptions,
+    Recipe,
+    Step,
     source_pointer,
-    strides_of,
     target_pointer,
 )
+from usim.models.operators.movement import Axis, Block, copy_step, strides_of
 
 _TYPES = ("int8", "int16", "int32", "float32")
 

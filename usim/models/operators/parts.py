@@ -6,14 +6,8 @@ import math
 from collections.abc import Sequence
 
 from usim.models.graph import ITEM_BYTES, TensorSpec
-from usim.models.operators.base import Alias, KernelSequence, Node
-from usim.models.operators.movement import (
-    Axis,
-    Block,
-    copy_step,
-    source_pointer,
-    target_pointer,
-)
+from usim.models.operators.base import Alias, KernelSequence, Node, source_pointer, target_pointer
+from usim.models.operators.movement import Axis, Block, copy_step
 
 
 def joined(

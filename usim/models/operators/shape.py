@@ -7,8 +7,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from usim.models.operators.base import KernelSequence, NewConstant, Node, NoOptions, Pointer, Recipe
-from usim.models.operators.movement import Axis, Block, copy_step, target_pointer
+from usim.models.operators.base import (
+    KernelSequence,
+    NewConstant,
+    Node,
+    NoOptions,
+    Pointer,
+    Recipe,
+    target_pointer,
+)
+from usim.models.operators.movement import Axis, Block, copy_step
 
 
 class Shape(Recipe):

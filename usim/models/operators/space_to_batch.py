@@ -11,15 +11,16 @@ from itertools import product
 from typing import Any
 
 from usim.models.graph import TensorSpec
-from usim.models.operators.base import KernelSequence, Node, NoOptions, Recipe, Step
-from usim.models.operators.movement import (
-    Axis,
-    Block,
-    copy_step,
+from usim.models.operators.base import (
+    KernelSequence,
+    Node,
+    NoOptions,
+    Recipe,
+    Step,
     source_pointer,
-    strides_of,
     target_pointer,
 )
+from usim.models.operators.movement import Axis, Block, copy_step, strides_of
 from usim.models.operators.pad import fill_step
 
 _MAX_PHASES = 64

@@ -17,6 +17,7 @@ from usim.models.quantization import INT8_MAX, INT8_MIN, round_half_away
 _INPUTS = range(INT8_MIN, INT8_MAX + 1)
 _RSQRT_BITS = 20
 """Of precision that a reciprocal root has before it is scaled."""
+_STEPS_LIMIT = 2.0**30
 
 
 class Abs(Lookup):
@@ -57,15 +58,19 @@ class _Float(Lookup):
     """A function computed in single precision, from the real input to the real output."""
 
     def results(self, node: Node, source: TensorSpec, target: TensorSpec) -> list[int]:
-        inverse = np.float32(1) / np.float32(target.scale)
-        results = []
-        for value in _INPUTS:
-            real = np.float32(source.scale) * np.float32(value - source.zero_point)
-            steps = float(np.float32(self.function(float(real))) * inverse)
-            limit = 2.0**30
-            rounded = round_half_away(min(max(steps, -limit), limit)) + target.zero_point
-            results.append(fixed_point.saturate(rounded, 8))
-        return results
+        with np.errstate(over="ignore"):
+            inverse = np.float32(1) / np.float32(target.scale)
+            if not np.isfinite(inverse):
+                raise node.error(f"the scale of {target} is out of range")
+            return [self._result(value, source, target, inverse) for value in _INPUTS]
+
+    def _result(
+        self, value: int, source: TensorSpec, target: TensorSpec, inverse: np.float32
+    ) -> int:
+        real = np.float32(source.scale) * np.float32(value - source.zero_point)
+        steps = float(np.float32(self.function(float(real))) * inverse)
+        rounded = round_half_away(min(max(steps, -_STEPS_LIMIT), _STEPS_LIMIT)) + target.zero_point
+        return fixed_point.saturate(rounded, 8)
 
     @abstractmethod
     def function(self, real: float) -> float:
