@@ -43,9 +43,10 @@ def convolution(rng: Rng, kind: str) -> bytes:
     image, window, stride, dilation, padding = windowed(rng, dilated=True)
     depth, batches = pick(rng, 1, 2, 3, 4, 8, 17), pick(rng, 1, 1, 2)
     if kind == "CONV_2D":
-        channels = int(rng.integers(1, 14))
+        groups = pick(rng, 1, 1, 2, 3)
+        channels = int(rng.integers(1, 14)) if groups == 1 else groups * int(rng.integers(1, 6))
         shape, axis, taps = (channels, *window, depth), 0, window[0] * window[1] * depth
-        extra = {}
+        depth, extra = depth * groups, {}
     else:
         depth_multiplier = pick(rng, 1, 1, 1, 2, 3)
         channels = depth * depth_multiplier

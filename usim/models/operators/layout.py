@@ -71,7 +71,7 @@ def four_channel_weights(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int16]
     return np.ascontiguousarray(fours[:, :, [0, 2, 1, 3]])
 
 
-def phase_weights(phases: Sequence[npt.NDArray[np.int8]]) -> GemmWeights:
+def several_gemm_weights(phases: Sequence[npt.NDArray[np.int8]]) -> GemmWeights:
     """Several matrices [columns, depth], some maybe empty, in a row: all packed or none."""
     filled = [phase for phase in phases if phase.size]
     stored = [gemm_weights(phase) for phase in filled]

@@ -26,8 +26,8 @@ from usim.models.operators.layout import (
     SCRATCH_BYTES,
     WORD_BYTES,
     phase_channels,
-    phase_weights,
     round_up,
+    several_gemm_weights,
 )
 from usim.models.operators.scaling import Multipliers, multipliers, output_range
 from usim.models.operators.window import Axis as WindowAxis
@@ -124,7 +124,7 @@ def _phased_call(
         for x in range(columns)
     ]
     source, target = node.input(2), node.output()
-    stored = phase_weights(phases)
+    stored = several_gemm_weights(phases)
     channels = phase_channels(phases, bias, source.zero_point, _scaling(node))
     return KernelCall(
         kernel="transpose_conv_phased",
