@@ -76,13 +76,7 @@ class CompiledModel:
         try:
             self._place()
         except MemoryFullError as exc:
-            raise ModelError(
-                f"{model.graph.file} does not fit {session.platform.name}: {exc}; its constants "
-                f"need {lowered.constant_bytes:,} bytes of {wanted} ({free[wanted]:,} were free), "
-                f"its activations {lowered.plan.size_bytes:,} of heap ({free['heap']:,})",
-                file=model.graph.file,
-                section=vars(exc).get("section"),
-            ) from exc
+            raise self._too_large(exc, free, wanted) from exc
         try:
             self.working_memory = working_memory(lowered, self.module)
             check_working_memory(self.working_memory, session.platform, model.graph.file)
@@ -94,6 +88,23 @@ class CompiledModel:
         self._arguments = [self._operands(call) for call in lowered.calls]
         self._variables = [self._activation(item.place) for item in lowered.variables]
         self.reset()
+
+    def _too_large(self, cause: MemoryFullError, free: dict[str, int], wanted: str) -> ModelError:
+        """What is short, by how much; `wanted` is the constants' section, `free` bytes before."""
+        lowered, facts = self.model.lowered, vars(cause)
+        section = str(facts["section"])
+        short = facts["needed_bytes"] - facts["available_bytes"]
+        if section == wanted:  # one constant of many was refused
+            short = max(short, lowered.constant_bytes - free[wanted])
+        file = self.model.graph.file
+        return ModelError(
+            f"{file} does not fit {self._session.platform.name}, short by {short:,} bytes of "
+            f"{section}: {cause}; its constants need {lowered.constant_bytes:,} bytes of {wanted} "
+            f"({free[wanted]:,} were free), its activations {lowered.plan.size_bytes:,} of heap "
+            f"({free['heap']:,})",
+            file=file,
+            section=section,
+        )
 
     def _place(self) -> None:
         session, lowered = self._session, self.model.lowered

@@ -8,7 +8,7 @@
 //              int16_t, first + 256 * second, of the bytes 0, 2, 1, 3 in turn
 //   channels   [columns, rounded up to even][4] as of requantize.h; the input's offset times the
 //              column's weights is already in its bias
-//   output     `count` rows of `columns` bytes, one after the other; overlaps nothing
+//   output     `count` rows of `columns` bytes, `output_stride` bytes apart; overlaps nothing
 //
 // Two rows by two columns at a time: each loaded word serves twice. A packed word serves both
 // columns without being taken apart: times it, a sum becomes first + 256 * second modulo 2^32, and
@@ -28,6 +28,7 @@ struct gemm_shape {
     int32_t depth;
     int32_t row_stride;
     int32_t columns;
+    int32_t output_stride;
     int32_t packed;
     int32_t even_rows; // 1: every count of rows is even
     struct output_range range;
@@ -100,16 +101,21 @@ KERNEL_INLINE void gemm_begin(const struct gemm_shape *shape, const struct chann
     sums[1] = shape->packed ? pair[0].bias : pair[1].bias;
 }
 
+// The second column's sum, where sums[0] is the first one's.
+KERNEL_INLINE int32_t gemm_second(const struct gemm_shape *shape, const struct channel pair[2],
+                                  const int32_t sums[2]) {
+    if (!shape->packed) {
+        return sums[1];
+    }
+    return add_wrapping(add_wrapping(sums[1], negate_wrapping(sums[0])) >> 8, pair[1].bias);
+}
+
 // Their outputs. `width` is 1 where the pair's second column is only filling.
 KERNEL_INLINE void gemm_finish(const struct gemm_shape *shape, const struct channel pair[2],
                                const int32_t sums[2], int32_t width, int8_t *restrict output) {
     output[0] = requantize_channel(&shape->range, sums[0], &pair[0]);
     if (width == 2) {
-        const int32_t second =
-            shape->packed
-                ? add_wrapping(add_wrapping(sums[1], negate_wrapping(sums[0])) >> 8, pair[1].bias)
-                : sums[1];
-        output[1] = requantize_channel(&shape->range, second, &pair[1]);
+        output[1] = requantize_channel(&shape->range, gemm_second(shape, pair, sums), &pair[1]);
     }
 }
 
@@ -126,9 +132,9 @@ KERNEL_INLINE void gemm_pair(const struct gemm_shape *shape, const int8_t *restr
         gemm_begin(shape, pair, sums + 2);
         gemm_dot_2x2(shape, rows, weights, sums);
         gemm_finish(shape, pair, sums, width, output);
-        gemm_finish(shape, pair, sums + 2, width, output + shape->columns);
+        gemm_finish(shape, pair, sums + 2, width, output + shape->output_stride);
         rows += 2 * shape->row_stride;
-        output += 2 * shape->columns;
+        output += 2 * shape->output_stride;
     }
     if (!shape->even_rows && row < count) {
         int32_t sums[2];

@@ -51,18 +51,25 @@ KERNEL_INLINE int32_t multiply_high_word(int32_t a, int32_t b) {
     return (int32_t)(((int64_t)a * b + INT64_C(0x80000000)) >> 32);
 }
 
-// fixed_point.h's requantize_s8, and equal to it.
-KERNEL_INLINE int8_t requantize_channel(const struct output_range *range, int32_t sum,
-                                        const struct channel *channel) {
+// A sum in the output's scale, with its offset, not yet clamped.
+KERNEL_INLINE int32_t scale_channel(const struct output_range *range, int32_t sum,
+                                    const struct channel *channel) {
     if (!range->narrow) {
-        return requantize_s8(sum, channel->multiplier, channel->shift, range->offset, range->lowest,
-                             range->highest);
+        return add_wrapping(
+            multiply_by_quantized_multiplier(sum, channel->multiplier, channel->shift),
+            range->offset);
     }
     // 2a * m / 2^32 is a * m / 2^31 with the same rounding.
     const int32_t scaled = multiply_high_word(sum * 2, channel->multiplier);
     // Half a step more rounds ties upwards; one less for negative numbers, away from zero.
     const int32_t rounded = (scaled + (scaled >> 31) + channel->rounding) >> channel->shift;
-    return clamp_s8(rounded + range->offset, range->lowest, range->highest);
+    return rounded + range->offset;
+}
+
+// fixed_point.h's requantize_s8, and equal to it.
+KERNEL_INLINE int8_t requantize_channel(const struct output_range *range, int32_t sum,
+                                        const struct channel *channel) {
+    return clamp_s8(scale_channel(range, sum, channel), range->lowest, range->highest);
 }
 
 #endif

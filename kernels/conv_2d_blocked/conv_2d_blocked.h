@@ -7,9 +7,10 @@
 //   output      [batches][output_height][output_width][output_channels]
 //   scratch     patch_count rows of the depth rounded up to a multiple of 4, word-aligned
 //
-// Nothing overlaps. Padding counts as the input's zero point. The windows of patch_count output
-// pixels at a time are copied one after the other into the scratch memory, padding included, and
-// multiplied with the weights.
+// Pixels are input_stride and output_stride bytes apart: more than their channels where these are a
+// group of them (conv_2d_grouped.h). Nothing overlaps. Padding counts as the input's zero point.
+// The windows of patch_count output pixels at a time are copied one after the other into the
+// scratch memory, padding included, and multiplied with the weights.
 // Requires: every extent and patch_count >= 1; every window starts before the input's end; no
 // accumulator leaves int32_t (the caller checks this from bias and weights).
 #ifndef USIM_KERNELS_CONV_2D_BLOCKED_CONV_2D_BLOCKED_H
@@ -37,6 +38,8 @@ struct conv_2d_blocked_shape {
     int32_t dilation_width;
     int32_t padding_top;
     int32_t padding_left;
+    int32_t input_stride;
+    int32_t output_stride;
     int32_t zero_point;
     int32_t patch_count;
     int32_t packed;
@@ -59,18 +62,19 @@ KERNEL_INLINE int8_t *conv_2d_blocked_row(const struct conv_2d_blocked_shape *sh
                                           struct tap_range columns, int8_t *restrict target) {
     const int32_t depth = shape->input_channels;
     const int32_t in_words = depth % 4 == 0;
-    if (shape->dilation_width == 1 && columns.end - columns.begin == shape->filter_width) {
+    const int32_t in_a_row = shape->dilation_width == 1 && shape->input_stride == depth;
+    if (in_a_row && columns.end - columns.begin == shape->filter_width) {
         // Most windows: a copy of constant size.
         return copy_run(target, line + origin_x * depth, shape->filter_width * depth, in_words);
     }
     target = fill_run(target, shape->zero_point, columns.begin * depth, in_words);
-    if (shape->dilation_width == 1) {
+    if (in_a_row) {
         target = copy_run(target, line + (origin_x + columns.begin) * depth,
                           (columns.end - columns.begin) * depth, in_words);
     } else {
         for (int32_t kx = columns.begin; kx < columns.end; kx++) {
-            target = copy_run(target, line + (origin_x + kx * shape->dilation_width) * depth, depth,
-                              in_words);
+            const int32_t x = origin_x + kx * shape->dilation_width;
+            target = copy_run(target, line + x * shape->input_stride, depth, in_words);
         }
     }
     return fill_run(target, shape->zero_point, (shape->filter_width - columns.end) * depth,
@@ -93,7 +97,8 @@ KERNEL_INLINE void conv_2d_blocked_patch(const struct conv_2d_blocked_shape *sha
             target =
                 fill_run(target, shape->zero_point, shape->filter_width * depth, depth % 4 == 0);
         } else {
-            const int8_t *restrict line = position->image + y * shape->input_width * depth;
+            const int8_t *restrict line =
+                position->image + y * shape->input_width * shape->input_stride;
             target = conv_2d_blocked_row(shape, line, origin_x, columns, target);
         }
     }
@@ -111,7 +116,7 @@ KERNEL_INLINE void conv_2d_blocked_advance(const struct conv_2d_blocked_shape *s
     position->x = 0;
     if (++position->y == shape->output_height) {
         position->y = 0;
-        position->image += shape->input_height * shape->input_width * shape->input_channels;
+        position->image += shape->input_height * shape->input_width * shape->input_stride;
     }
 }
 
@@ -135,6 +140,7 @@ KERNEL_INLINE void conv_2d_blocked_several(const struct conv_2d_blocked_shape *s
         .depth = depth,
         .row_stride = depth,
         .columns = shape->output_channels,
+        .output_stride = shape->output_stride,
         .packed = shape->packed,
         .even_rows = conv_2d_blocked_pixels(shape) % 2 == 0 && shape->patch_count % 2 == 0,
         .range = {shape->narrow, shape->output_offset, shape->activation_min,
@@ -156,7 +162,7 @@ KERNEL_INLINE void conv_2d_blocked_s8(const struct conv_2d_blocked_shape *shape,
     for (int32_t done = 0; done < pixels; done += shape->patch_count) {
         const int32_t count = min_s32(shape->patch_count, pixels - done);
         conv_2d_blocked_several(shape, &position, count, weights, channels, output, scratch);
-        output += count * shape->output_channels;
+        output += count * shape->output_stride;
     }
 }
 

@@ -33,6 +33,7 @@ KERNEL_INLINE void conv_2d_pointwise_s8(const struct conv_2d_pointwise_shape *sh
         .depth = shape->input_channels,
         .row_stride = shape->input_channels,
         .columns = shape->output_channels,
+        .output_stride = shape->output_channels,
         .packed = shape->packed,
         .even_rows = shape->pixels % 2 == 0,
         .range = {shape->narrow, shape->output_offset, shape->activation_min,

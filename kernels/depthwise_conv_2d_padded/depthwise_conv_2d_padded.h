@@ -1,16 +1,18 @@
-// Depthwise 2-D convolution, int8, one output channel for each input channel: the fast way.
-// (depthwise_conv_2d is the plain way, for more outputs or very wide images.)
+// Depthwise 2-D convolution, int8: the fast way. (depthwise_conv_2d is the plain way, for very wide
+// images.)
 //
 //   input       [batches][input_height][input_width][input_channels]
 //   weights     [ceil(channels / 4)][filter_height * filter_width][4], 16 bits wide, the channels
 //               in the order 0, 2, 1, 3; zeros fill up
 //   channels    [channels rounded up to a multiple of 4][4] as of requantize.h; the input's offset
 //               times the channel's weights is already in its bias
-//   output      [batches][output_height][output_width][input_channels]
+//   output      [batches][output_height][output_width][channels]
 //   scratch     word-aligned, for the input of band_rows output rows and band_channels channels
 //
-// Nothing overlaps. The input of a band of output rows is copied into the scratch memory, padded
-// with the zero point, so that every window is whole; four channels are multiplied at a time.
+// channels is input_channels * depth_multiplier; output channel c reads input channel
+// c / depth_multiplier. Nothing overlaps. The input of a band of output rows is copied into the
+// scratch memory, padded with the zero point, so that every window is whole, and each channel as
+// often as it is read; four channels are multiplied at a time.
 // Requires: every extent >= 1; band_channels a multiple of 4; band_rows <= output_height; no
 // accumulator leaves int32_t (the caller checks this from bias and weights).
 #ifndef USIM_KERNELS_DEPTHWISE_CONV_2D_PADDED_DEPTHWISE_CONV_2D_PADDED_H
@@ -32,6 +34,8 @@ struct depthwise_conv_2d_padded_shape {
     int32_t input_height;
     int32_t input_width;
     int32_t input_channels;
+    int32_t depth_multiplier;
+    int32_t channels;
     int32_t output_height;
     int32_t output_width;
     int32_t filter_height;
@@ -69,6 +73,24 @@ KERNEL_INLINE int32_t depthwise_padded_width(const struct depthwise_conv_2d_padd
                    shape->dilation_width);
 }
 
+// Copies one pixel's channels, each depth_multiplier times.
+KERNEL_INLINE void depthwise_padded_repeat(const struct depthwise_conv_2d_padded_shape *shape,
+                                           const struct depthwise_band *band,
+                                           const int8_t *restrict pixel, int8_t *restrict target) {
+    const uint32_t times = (uint32_t)shape->depth_multiplier;
+    const uint32_t first = (uint32_t)band->first_channel;
+    const uint32_t count = (uint32_t)band->channels;
+    if (times % 4 == 0) {
+        for (uint32_t c = 0; c < count; c += 4) {
+            fill_run(target + c, pixel[(first + c) / times], 4, 1);
+        }
+    } else {
+        for (uint32_t c = 0; c < count; c++) {
+            target[c] = pixel[(first + c) / times];
+        }
+    }
+}
+
 // Copies one input row of a band, with its padding.
 KERNEL_INLINE void depthwise_padded_row(const struct depthwise_conv_2d_padded_shape *shape,
                                         const struct depthwise_band *band,
@@ -79,12 +101,16 @@ KERNEL_INLINE void depthwise_padded_row(const struct depthwise_conv_2d_padded_sh
     const int32_t begin = min_s32(shape->padding_left, width);
     const int32_t end = min_s32(shape->padding_left + shape->input_width, width);
     fill_run(target, shape->zero_point, begin * step, 1);
-    line += band->first_channel;
-    if (shape->input_channels == step) {
+    if (shape->depth_multiplier != 1) {
+        for (int32_t x = begin; x < end; x++) {
+            depthwise_padded_repeat(shape, band, line, target + x * step);
+            line += shape->input_channels;
+        }
+    } else if (shape->input_channels == step) {
         copy_run(target + begin * step, line, (end - begin) * step, in_words);
     } else {
         for (int32_t x = begin; x < end; x++) {
-            copy_run(target + x * step, line, band->channels, in_words);
+            copy_run(target + x * step, line + band->first_channel, band->channels, in_words);
             line += shape->input_channels;
         }
     }
@@ -157,7 +183,7 @@ KERNEL_INLINE void depthwise_padded_four(const struct depthwise_conv_2d_padded_s
                 output[c] = requantize_channel(&range, sums[c], &channel);
             }
             window += shape->stride_width * shape->band_channels;
-            output += shape->input_channels;
+            output += shape->channels;
         }
         source += shape->stride_height * row_size;
     }
@@ -179,9 +205,9 @@ KERNEL_INLINE void depthwise_padded_band(const struct depthwise_conv_2d_padded_s
         depthwise_padded_four(shape, band->rows, scratch + c, weights + c * taps,
                               channels + c * CHANNEL_WORDS, 4, output + c);
     }
-    if (shape->input_channels % 4 != 0 && whole < band->channels) {
+    if (shape->channels % 4 != 0 && whole < band->channels) {
         depthwise_padded_four(shape, band->rows, scratch + whole, weights + whole * taps,
-                              channels + whole * CHANNEL_WORDS, shape->input_channels % 4,
+                              channels + whole * CHANNEL_WORDS, shape->channels % 4,
                               output + whole);
     }
 }
@@ -191,15 +217,15 @@ KERNEL_INLINE void depthwise_conv_2d_padded_s8(const struct depthwise_conv_2d_pa
                                                const int16_t *restrict weights,
                                                const int32_t *restrict channels,
                                                int8_t *restrict output, int8_t *restrict scratch) {
-    const int32_t output_line = shape->output_width * shape->input_channels;
+    const int32_t output_line = shape->output_width * shape->channels;
     for (int32_t batch = 0; batch < shape->batches; batch++) {
-        for (int32_t c = 0; c < shape->input_channels; c += shape->band_channels) {
+        for (int32_t c = 0; c < shape->channels; c += shape->band_channels) {
             for (int32_t y = 0; y < shape->output_height; y += shape->band_rows) {
                 const struct depthwise_band band = {
                     .first_row = y,
                     .rows = min_s32(shape->band_rows, shape->output_height - y),
                     .first_channel = c,
-                    .channels = min_s32(shape->band_channels, shape->input_channels - c),
+                    .channels = min_s32(shape->band_channels, shape->channels - c),
                 };
                 depthwise_padded_fill(shape, &band, input, scratch);
                 depthwise_padded_band(shape, &band, scratch, weights, channels,

@@ -1,9 +1,9 @@
-// Quantised int8 to the real numbers they stand for.
+// Quantised int8, uint8 or int16 to the real numbers they stand for.
 //
 //   input    [size]
 //   output   [size], does not overlap input
 //
-// The product has at most 33 significant bits, so that rounding it once, as here, is the same as
+// The product has at most 41 significant bits, so that rounding it once, as here, is the same as
 // TensorFlow Lite's product in double precision, rounded to single.
 #ifndef USIM_KERNELS_DEQUANTIZE_DEQUANTIZE_H
 #define USIM_KERNELS_DEQUANTIZE_DEQUANTIZE_H
@@ -18,11 +18,16 @@ struct dequantize_shape {
     float scale;
 };
 
-KERNEL_INLINE void dequantize_s8(const struct dequantize_shape *shape, const int8_t *restrict input,
-                                 float *restrict output) {
-    for (int32_t i = 0; i < shape->size; i++) {
-        output[i] = shape->scale * (float)(input[i] - shape->zero_point);
+#define DEQUANTIZE_KERNEL(name, type)                                                              \
+    KERNEL_INLINE void name(const struct dequantize_shape *shape, const type *restrict input,      \
+                            float *restrict output) {                                              \
+        for (int32_t i = 0; i < shape->size; i++) {                                                \
+            output[i] = shape->scale * (float)(input[i] - shape->zero_point);                      \
+        }                                                                                          \
     }
-}
+
+DEQUANTIZE_KERNEL(dequantize_s8, int8_t)
+DEQUANTIZE_KERNEL(dequantize_u8, uint8_t)
+DEQUANTIZE_KERNEL(dequantize_s16, int16_t)
 
 #endif

@@ -1,10 +1,10 @@
-// Real numbers to int8: divided by the scale, rounded half away from zero, clamped.
+// Real numbers to int8 or int16: divided by the scale, rounded half away from zero, clamped.
 //
 //   input    [size]
 //   output   [size], does not overlap input
 //
-// Requires: scale > 0. Infinities and numbers too large for an int32 give the nearest int8, NaN
-// gives the zero point: what the Cortex-M7's own conversion instruction makes of them.
+// Requires: scale > 0. Infinities and numbers too large for an int32 give the type's nearest one,
+// NaN gives the zero point: what the Cortex-M7's own conversion instruction makes of them.
 #ifndef USIM_KERNELS_QUANTIZE_QUANTIZE_H
 #define USIM_KERNELS_QUANTIZE_QUANTIZE_H
 
@@ -40,15 +40,19 @@ KERNEL_INLINE int32_t round_half_away(float value) {
 #endif
 }
 
-KERNEL_INLINE void quantize_s8(const struct quantize_shape *shape, const float *restrict input,
-                               int8_t *restrict output) {
-    const int32_t limit = 1 << 10; // beyond it, every zero point ends in saturation
-    KERNEL_SEVERAL_AT_ONCE
-    for (int32_t i = 0; i < shape->size; i++) {
-        const int32_t steps =
-            min_s32(max_s32(round_half_away(input[i] / shape->scale), -limit), limit - 1);
-        output[i] = (int8_t)min_s32(max_s32(steps + shape->zero_point, INT8_MIN), INT8_MAX);
+// Beyond LIMIT steps, every zero point ends in saturation.
+#define QUANTIZE_KERNEL(name, type, LOWEST, HIGHEST, LIMIT)                                        \
+    KERNEL_INLINE void name(const struct quantize_shape *shape, const float *restrict input,       \
+                            type *restrict output) {                                               \
+        KERNEL_SEVERAL_AT_ONCE                                                                     \
+        for (int32_t i = 0; i < shape->size; i++) {                                                \
+            const int32_t steps =                                                                  \
+                min_s32(max_s32(round_half_away(input[i] / shape->scale), -(LIMIT)), (LIMIT) - 1); \
+            output[i] = (type)min_s32(max_s32(steps + shape->zero_point, LOWEST), HIGHEST);        \
+        }                                                                                          \
     }
-}
+
+QUANTIZE_KERNEL(quantize_s8, int8_t, INT8_MIN, INT8_MAX, 1 << 10)
+QUANTIZE_KERNEL(quantize_s16, int16_t, INT16_MIN, INT16_MAX, 1 << 18)
 
 #endif

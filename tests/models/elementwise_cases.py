@@ -46,6 +46,9 @@ def output_scale(rng: Rng, kind: str, left: float, right: float) -> float:
     if kind == "MUL":
         # Below 1e-8, the 6 of RELU6 is no int32 any more.
         return max(times(rng, left * right * 100, 1e-4, 0.1, 1, 1, 1, 10, 1000), 1e-8)
+    if kind == "SQUARED_DIFFERENCE":
+        widest = max(left, right)
+        return max(times(rng, widest**2 * 100, 0.01, 0.1, 1, 1, 10), widest**2 / 4000)
     return times(rng, left + right, 0.01, 0.1, 0.6, 1, 1, 3)
 
 
@@ -75,8 +78,15 @@ def unary(rng: Rng, kind: str) -> bytes:
     options = {}
     if kind == "RELU6":
         target = Tensor(shape, source.scale, source.zero_point)
+    if kind == "RSQRT":
+        # Of positive numbers, as TensorFlow Lite Micro demands.
+        source.zero_point = -128
+        target.scale = times(rng, source.scale**-0.5, 0.001, 0.01, 0.1)
     if kind == "LOGISTIC":
         target = Tensor(shape, 1 / 256, -128)
+    if kind == "L2_NORMALIZATION":
+        shape = [*shape[-4:-1], pick(rng, 1, 3, 64, 700)]
+        source, target = Tensor(shape, source.scale, source.zero_point), Tensor(shape, 1 / 128, 0)
     if kind == "TANH":
         target = Tensor(shape, 1 / 128, 0)
     if kind == "LEAKY_RELU":
@@ -102,6 +112,12 @@ def quantize(rng: Rng, kind: str) -> bytes:
     return build_model([source, target], [Op(kind, [0], [1], {})], [0], [1])
 
 
+def float_unary(rng: Rng, kind: str) -> bytes:
+    shape = random_shape(rng)
+    tensors = [Tensor(shape, dtype="float32"), Tensor(shape, dtype="float32")]
+    return build_model(tensors, [Op(kind, [0], [1], {})], [0], [1])
+
+
 def dequantize(rng: Rng, kind: str) -> bytes:
     shape = random_shape(rng)
     tensors = [
@@ -111,7 +127,7 @@ def dequantize(rng: Rng, kind: str) -> bytes:
     return build_model(tensors, [Op(kind, [0], [1], {})], [0], [1])
 
 
-def mean(rng: Rng, kind: str) -> bytes:
+def reduction(rng: Rng, kind: str) -> bytes:
     shape = random_shape(rng)
     rank = len(shape)
     chosen = rng.permutation(rank)[: int(rng.integers(1, rank + 1))]
@@ -121,11 +137,18 @@ def mean(rng: Rng, kind: str) -> bytes:
     keep = bool(pick(rng, 0, 1))
     reduced = {axis % rank for axis in axes}
     result = [1 if i in reduced else n for i, n in enumerate(shape) if keep or i not in reduced]
-    in_scale = scale(rng)
+    source = Tensor(shape, scale(rng), zero_point(rng))
+    target = Tensor(result, source.scale, source.zero_point)
+    if kind == "MEAN":
+        factor = times(rng, source.scale, 1, 1, 0.5, 0.05, 0.001, 20, 1e-9)
+        target = Tensor(result, factor, zero_point(rng))
+    if kind == "SUM":
+        factor = times(rng, source.scale, 0.5, 1, 2, 8, 100)
+        target = Tensor(result, factor, zero_point(rng))
     tensors = [
-        Tensor(shape, in_scale, zero_point(rng)),
+        source,
         Tensor([len(axes)], dtype="int32", data=np.array(axes, np.int32)),
-        Tensor(result, times(rng, in_scale, 1, 1, 0.5, 0.05, 0.001, 20, 1e-9), zero_point(rng)),
+        target,
     ]
     return build_model(tensors, [Op(kind, [0, 1], [2], {"KeepDims": keep})], [0], [2])
 
@@ -171,20 +194,31 @@ def batch_matmul(rng: Rng, kind: str) -> bytes:
 
 
 ELEMENTWISE_CASES: dict[str, Callable[[Rng, str], bytes]] = {
+    "ABS": unary,
     "ADD": elementwise,
     "ARG_MAX": arg_max,
     "BATCH_MATMUL": batch_matmul,
     "DEQUANTIZE": dequantize,
+    "ELU": unary,
     "HARD_SWISH": unary,
+    "L2_NORMALIZATION": unary,
     "LEAKY_RELU": unary,
     "LOGISTIC": unary,
     "MAXIMUM": elementwise,
-    "MEAN": mean,
+    "MEAN": reduction,
     "MINIMUM": elementwise,
     "MUL": elementwise,
+    "NEG": float_unary,
+    "PRELU": elementwise,
     "QUANTIZE": quantize,
+    "REDUCE_MAX": reduction,
+    "REDUCE_MIN": reduction,
     "RELU": unary,
     "RELU6": unary,
+    "RSQRT": unary,
+    "SQUARE": float_unary,
+    "SQUARED_DIFFERENCE": elementwise,
     "SUB": elementwise,
+    "SUM": reduction,
     "TANH": unary,
 }

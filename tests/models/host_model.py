@@ -29,7 +29,7 @@ def build_library(source: str, folder: Path, name: str = "model") -> Path:
     c_file, library = folder / f"{name}.c", folder / f"{name}.so"
     c_file.write_text(source)
     command = [ZIG, "cc", "-shared", "-fPIC", "-O1", "-g0", *WARNINGS]
-    command += ["-fsanitize=undefined", "-fsanitize-trap=undefined"]
+    command += ["-fsanitize=undefined", "-fsanitize-trap=undefined", "-ffp-contract=off"]
     command += ["-I", data_folder("kernels"), "-I", data_folder("device_runtime")]
     command += [c_file, "-o", library]
     result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)

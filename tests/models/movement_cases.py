@@ -9,6 +9,7 @@ import numpy as np
 from case_values import (
     SAME,
     Rng,
+    activation,
     bias,
     output_scale,
     pick,
@@ -231,6 +232,7 @@ def transpose_conv(rng: Rng, kind: str) -> bytes:
         tensors.append(Tensor([channels], product, 0, "int32", data=bias(rng, channels)))
         inputs.append(4)
     options = {"Padding": padding, "StrideH": stride[0], "StrideW": stride[1]}
+    options["FusedActivationFunction"] = activation(rng)
     return build_model(tensors, [Op(kind, inputs, [3], options)], [2], [3])
 
 

@@ -20,8 +20,11 @@ from case_values import (
     zero_point,
 )
 from elementwise_cases import ELEMENTWISE_CASES
+from lstm_cases import lstm
 from movement_cases import MOVEMENT_CASES
+from parting_cases import PARTING_CASES
 from tflite_builder import Op, Tensor, build_model
+from typed_cases import TYPED_CASES
 
 
 def windowed(rng: Rng, *, dilated: bool) -> tuple[list[int], list[int], list[int], list[int], int]:
@@ -40,9 +43,10 @@ def convolution(rng: Rng, kind: str) -> bytes:
     image, window, stride, dilation, padding = windowed(rng, dilated=True)
     depth, batches = pick(rng, 1, 2, 3, 4, 8, 17), pick(rng, 1, 1, 2)
     if kind == "CONV_2D":
-        channels = int(rng.integers(1, 14))
+        groups = pick(rng, 1, 1, 2, 3)
+        channels = int(rng.integers(1, 14)) if groups == 1 else groups * int(rng.integers(1, 6))
         shape, axis, taps = (channels, *window, depth), 0, window[0] * window[1] * depth
-        extra = {}
+        depth, extra = depth * groups, {}
     else:
         depth_multiplier = pick(rng, 1, 1, 1, 2, 3)
         channels = depth * depth_multiplier
@@ -135,4 +139,7 @@ CASES: dict[str, Callable[[Rng, str], bytes]] = {
     "SOFTMAX": softmax,
     **ELEMENTWISE_CASES,
     **MOVEMENT_CASES,
+    **PARTING_CASES,
+    **TYPED_CASES,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm,
 }

@@ -169,3 +169,24 @@ def test_what_a_kernel_cannot_do_is_refused_by_name(kind, shapes, scales, option
     assert str(caught.value).startswith(f"net.tflite: operator 0 ({kind}): ")
     assert message in str(caught.value)
     assert caught.value.operator == 0
+
+
+@pytest.mark.parametrize(
+    ("depth", "window", "kernel"),
+    [
+        (1, 6, "conv_2d_blocked"),
+        (1, 5, "depthwise_conv_2d_padded"),
+        (2, 6, "depthwise_conv_2d_padded"),
+    ],
+)
+def test_a_large_depthwise_convolution_of_a_single_channel_is_a_convolution(depth, window, kernel):
+    weights = np.ones((1, window, window, 8), np.int8)
+    tensors = [
+        Tensor([1, 9, 9, depth], 0.1),
+        Tensor(list(weights.shape), 0.1, data=weights),
+        Tensor([1, 9, 9, 8], 0.1),
+    ]
+    options = {"StrideH": 1, "StrideW": 1, "DepthMultiplier": 8 // depth}
+    options |= {"DilationHFactor": 1, "DilationWFactor": 1}
+    model = build_model(tensors, [Op("DEPTHWISE_CONV_2D", [0, 1], [2], options)], [0], [2])
+    assert f'"{kernel}/{kernel}.h"' in lower(read_graph(model)).source

@@ -234,3 +234,14 @@ def test_changed_words_never_escape_as_other_errors(seed, word, value):
         lower(read_graph(bytes(data), "net.tflite"))
     except ModelError as error:
         assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("counts", [(1, 1, 1), (2, 1, 1), (1, 3, 1), (1, 1, 4), (2, 3, 4)])
+def test_tile_repeats_along_each_axis_as_numpy_does(counts, tmp_path):
+    shape = tuple(extent * count for extent, count in zip((2, 3, 5), counts, strict=True))
+    tensors = [int8(2, 3, 5), integers(counts), int8(*shape)]
+    lowered = lower(read_graph(one_input(tensors, "TILE", {})))
+    data = noise(2, 3, 5)
+    host = HostModel(lowered, build_library(lowered.source, tmp_path))
+    host.run(data)
+    np.testing.assert_array_equal(host.result()[0], np.tile(data, counts))

@@ -45,10 +45,10 @@ def cases(tmp_path_factory):
 
 
 @pytest.mark.parametrize("index", range(0, 40, 2))
-@pytest.mark.parametrize("kind", ["CONV_2D", "DEPTHWISE_CONV_2D"])
+@pytest.mark.parametrize("kind", ["CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV"])
 def test_kernel_without_scratch_memory_equals_tflite_micro(kind, index, tmp_path, monkeypatch):
     # What is taken for windows that do not fit the scratch memory, on windows of any size.
-    for module in ("conv_2d", "bands"):
+    for module in ("conv_2d", "bands", "transpose_conv"):
         monkeypatch.setattr(f"usim.models.operators.{module}.SCRATCH_BYTES", 0)
     model = CASES[kind](np.random.default_rng([list(CASES).index(kind), index]), kind)
     lowered = lower(read_graph(model, f"{kind} {index}"))

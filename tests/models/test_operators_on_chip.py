@@ -10,12 +10,17 @@ import pytest
 from operator_cases import CASES
 from test_operators import input_sets
 from tflm_reference import run_reference
+from typed_cases import TYPED_CASES
 
 import usim
 from usim.models import Model, read_graph
 
 CASES_PER_OPERATOR = 20
-KINDS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "AVERAGE_POOL_2D", "MAX_POOL_2D")
+KINDS = (
+    *("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "AVERAGE_POOL_2D", "MAX_POOL_2D"),
+    "TRANSPOSE_CONV",
+    *TYPED_CASES,
+)
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from usim.models.graph import Quantization
 from usim.models.operators.conv_2d import Conv2DOptions
 from usim.models.operators.window import Padding
 from usim.models.quantization import FusedActivation
+from usim.models.tflite_schema import OPTIONS
 
 CONV = {"Padding": 0, "StrideH": 2, "StrideW": 1, "DilationHFactor": 1, "DilationWFactor": 1}
 
@@ -214,7 +215,26 @@ def test_vectors_that_share_their_bytes_do_not_multiply_the_work():
     tensors = [Tensor([1], 1.0, 0), Tensor([1], 1.0, 0), *[shared] * 4000]
     data = build_model(tensors, [Op("RESHAPE", [0], [1])], [0], [1])
     assert len(data) < 100_000
-    assert problem(data) == "the TFLite file is damaged (its vectors overlap)"
+    assert problem(data) == "the TFLite file is damaged (its tables or vectors overlap)"
+
+
+def test_options_that_a_recipe_reads_are_checked_before():
+    read = {recipe.options_type for recipe in OPERATORS.values()} - {None}
+    assert read == set(OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("offset", "message"),
+    [
+        (0xFFFF_FFF0, "Model would be bytes"),
+        (0x21, "Model at byte 33 is not aligned to 4"),
+        (0, "the offset to Model is 0"),
+    ],
+)
+def test_an_offset_that_leads_nowhere_is_named(offset, message):
+    data = bytearray(SMALL)
+    struct.pack_into("<I", data, 0, offset)
+    assert problem(bytes(data)).startswith(f"the TFLite file is truncated or damaged ({message}")
 
 
 def test_constant_output_is_refused():

@@ -30,16 +30,28 @@ def run_reference(model: bytes, *inputs: np.ndarray, outputs: int = 1) -> list[n
     return Reference(model, outputs).run(*inputs)
 
 
+class LayerReference:
+    """A model whose tensors can all be looked at; it keeps its variables, too."""
+
+    def __init__(self, model: bytes, graph: Graph) -> None:
+        self._graph = graph
+        self._interpreter = runtime.Interpreter.from_bytes(
+            model,
+            arena_size=ARENA_BYTES,
+            intrepreter_config=runtime.InterpreterConfig.kPreserveAllTensors,
+        )
+
+    def run(self, *inputs: np.ndarray) -> list[np.ndarray]:
+        """The (first) output of every operator, in order."""
+        for index, data in enumerate(inputs):
+            self._interpreter.set_input(data, index)
+        self._interpreter.invoke()
+        return [
+            np.array(self._interpreter.GetTensor(op.outputs[0], 0)["tensor_data"])
+            for op in self._graph.operators
+        ]
+
+
 def run_reference_layers(model: bytes, graph: Graph, *inputs: np.ndarray) -> list[np.ndarray]:
-    """The output of every operator, in order."""
-    interpreter = runtime.Interpreter.from_bytes(
-        model,
-        arena_size=ARENA_BYTES,
-        intrepreter_config=runtime.InterpreterConfig.kPreserveAllTensors,
-    )
-    for index, data in enumerate(inputs):
-        interpreter.set_input(data, index)
-    interpreter.invoke()
-    return [
-        np.array(interpreter.GetTensor(op.outputs[0], 0)["tensor_data"]) for op in graph.operators
-    ]
+    """The output of every operator, in order, from a fresh start."""
+    return LayerReference(model, graph).run(*inputs)

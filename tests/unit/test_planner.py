@@ -53,6 +53,13 @@ def test_chain_needs_only_two_neighbours_at_once():
     assert plan.size_bytes == plan.lower_bound_bytes == 2 * 1008
 
 
+def test_visual_wake_words_takes_no_more_than_its_largest_live_set():
+    # MLPerf Tiny's MobileNetV1: by size alone, the plan would be a sixth larger.
+    sizes = [27648, 18432, 18432, 36864, 9216, 18432, 18432, 18432, 4608, 9216, 9216, 9216]
+    plan = plan_arena([Lifetime(i, size, i - 1, i) for i, size in enumerate(sizes)])
+    assert plan.size_bytes == plan.lower_bound_bytes == 55_296
+
+
 def test_smallest_sufficient_gap_is_taken():
     # 0 and 1 leave two gaps while 4 is alive: 320 bytes at the bottom and 160 between.
     plan = plan_arena(

@@ -1,11 +1,14 @@
-"""kernels/common/fixed_point.h and exponential.h again, in Python, for what is computed at build
-time: functions of one int8 value become tables of 256 results.
+"""kernels/common/fixed_point.h and reciprocal.h again, in Python, for what is computed at build
+time: functions of one int8 value become tables of 256 results. And tables that kernels look up.
 
 A number "Q(n)" is an int32 with n integer bits: real = stored / 2^(31 - n). Bit for bit
 TensorFlow Lite Micro's arithmetic, with its double rounding, and its wrapping where it overflows.
 """
 
 from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
 
 from usim.models.quantization import INT32_MAX
 
@@ -18,6 +21,9 @@ _EXP_FACTORS = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 
 _FORTY_EIGHT_OVER_17 = 1515870810
 _MINUS_THIRTY_TWO_OVER_17 = -1010580540
 _ONE_Q2 = 1 << 29
+_ONE_Q3 = 1 << 28
+_THREE_HALVES_Q3 = 3 << 27
+_ROOT_OF_ONE_HALF = 1518500250
 
 
 def wrap(value: int, bits: int) -> int:
@@ -61,7 +67,7 @@ def logistic_q4(value: int) -> int:
     """1 / (1 + exp(-x)) in Q0 for x in Q4."""
     if value == 0:
         return 1 << 30
-    positive = _one_over_one_plus(_exp_of_negative(-abs(value), 4))
+    positive = _one_over_one_plus(exp_of_negative(-abs(value), 4))
     return positive if value > 0 else INT32_MAX - positive
 
 
@@ -70,12 +76,34 @@ def tanh_q4(value: int) -> int:
     if value == 0:
         return 0
     # 2 x in Q5 has the bits of x in Q4.
-    estimate = _two_over_one_plus(_exp_of_negative(-abs(value), 5))
+    estimate = _two_over_one_plus(exp_of_negative(-abs(value), 5))
     magnitude = saturate((estimate - _ONE_Q2) << 2, 32)
     return magnitude if value > 0 else -magnitude
 
 
-def _exp_of_negative(value: int, integer_bits: int) -> int:
+def inverse_square_root(value: int) -> tuple[int, int]:
+    """(multiplier, shift) of 1 / sqrt(value) for 1 <= value < 2^29: five Newton-Raphson steps."""
+    if value == 1:
+        return INT32_MAX, 0
+    pairs = (32 - value.bit_length() - 1) // 2 - 1
+    half = rounding_divide_by_power_of_two((value << 2 * pairs) >> 1, 1)
+    root = _ONE_Q3
+    for _ in range(5):
+        cube = saturate(multiply_high(multiply_high(root, root), root) << 6, 32)
+        step = multiply_high(_THREE_HALVES_Q3, root) - multiply_high(half, cube)
+        root = saturate(step << 3, 32)
+    return multiply_high(root, _ROOT_OF_ONE_HALF), -(11 - pairs)
+
+
+def sigmoid_table() -> npt.NDArray[np.uint16]:
+    """kernels/common/sigmoid.h's table, and TensorFlow Lite's: 2^16 / (1 + exp(-i / 24)), raised by
+    half of what linear interpolation falls short of the curve in the middle between two entries."""
+    sigmoid = 1 / (1 + np.exp(-np.arange(256) / 24))
+    curvature = sigmoid * (1 - sigmoid) * (1 - 2 * sigmoid) / 24**2
+    return np.floor(65536 * (sigmoid - curvature / 16) + 0.5).astype(np.uint16)
+
+
+def exp_of_negative(value: int, integer_bits: int) -> int:
     """exp(x) in Q0 for x <= 0 in Q(integer_bits), at most 5 of them."""
     if value == 0:
         return INT32_MAX

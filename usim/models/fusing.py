@@ -47,7 +47,9 @@ class _Uses:
         self.operators = list(graph.operators)
         self._graph = graph
         self._lowerings = lowerings
-        self._makers = {out: item.index for item in self.operators for out in item.outputs}
+        self._makers = {
+            out: item.index for item in self.operators if not item.folded for out in item.outputs
+        }
         self._readers: dict[int, list[int]] = {}
         for item in self.operators:
             for tensor in item.inputs:

@@ -89,13 +89,18 @@ class Unsupported(Options):
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """One operator. `inputs` may hold -1 for an optional input that is left out."""
+    """One operator. `inputs` may hold -1 for an optional input that is left out.
+
+    One that is `folded` has nothing left to do, and no inputs: its output is a constant, or it has
+    none either, as another operator does its part.
+    """
 
     index: int
     kind: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     options: Options
+    folded: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

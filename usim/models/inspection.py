@@ -28,7 +28,8 @@ class OperatorFacts:
 
     `constant_bytes` are those of the file's constants that it is the first to read; `renames` says
     that it only gives its input another shape, `is_view` that inputs and outputs share their bytes
-    in the arena, `done_by` that another operator, by its index, does its work: it needs no code.
+    in the arena, `folded` that its output is a constant, or that another operator does its part,
+    `done_by` that another operator, by its index, does its work: it needs no code.
     """
 
     index: int
@@ -41,15 +42,14 @@ class OperatorFacts:
     constant_bytes: int
     renames: bool
     is_view: bool
+    folded: bool
     done_by: int | None
     problem: str | None
 
     @property
     def options_text(self) -> str:
         """What matters of the options, as one line: words speak for themselves, numbers do not."""
-        return ", ".join(
-            value if value.isalpha() else f"{name} {value}" for name, value in self.options
-        )
+        return ", ".join(_words(name, value) for name, value in self.options)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,7 +111,7 @@ def inspect_graph(graph: Graph, file_bytes: int = 0) -> Inspection:
         operators = tuple(
             replace(
                 item,
-                is_view=not item.renames and item.index not in coded,
+                is_view=not (item.renames or item.folded or item.index in coded),
                 done_by=lowered.sums.get(item.index),
             )
             for item in operators
@@ -140,8 +140,10 @@ def _operator(
     try:
         if isinstance(operator.options, Unsupported):
             raise ModelError(operator.options.reason)
-        result = OPERATORS[operator.kind].lower(Node(graph, operator))
-        if isinstance(result, Alias):
+        result = None if operator.folded else OPERATORS[operator.kind].lower(Node(graph, operator))
+        if result is None:
+            macs = 0
+        elif isinstance(result, Alias):
             aliases[result.target] = result.source
             macs, renames = 0, True
         else:
@@ -159,9 +161,16 @@ def _operator(
         constant_bytes=sum(tensor.size_bytes for tensor in new.values()),
         renames=renames,
         is_view=False,  # not known before all of the graph is planned
+        folded=operator.folded,
         done_by=None,
         problem=problem,
     )
+
+
+def _words(name: str, value: str) -> str:
+    if value == "yes":
+        return name
+    return value if value.isalpha() else f"{name} {value}"
 
 
 _PLAIN = ("", "0", "1", "1x1", "none", "no")

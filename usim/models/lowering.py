@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,9 @@ from usim.models.graph import Graph, TensorSpec
 from usim.models.in_place import written_in_place
 from usim.models.operators import OPERATORS
 from usim.models.operators.base import (
+    Alias,
     KernelSequence,
+    Lowering,
     NewConstant,
     Node,
     Pointer,
@@ -22,6 +24,9 @@ from usim.models.operators.base import (
 )
 from usim.models.planner import ArenaPlan
 from usim.models.sharing import arrange
+
+MAX_NEW_CONSTANT_BYTES: Final = 128 << 20
+"""Far more than any device has: it bounds the host's memory, as operators may share a constant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +118,7 @@ class LoweredModel:
 
 def lower(graph: Graph) -> LoweredModel:
     """Lower a verified graph; ModelError names the operator that cannot be."""
-    lowerings = [
-        (operator.index, OPERATORS[operator.kind].lower(Node(graph, operator)))
-        for operator in graph.operators
-    ]
-    fusion = fuse_sums(graph, lowerings)
+    fusion = fuse_sums(graph, _lowerings(graph))
     graph = fusion.graph
     in_place = written_in_place(graph, fusion.lowerings)
     plan, kernels = arrange(graph, fusion.lowerings, in_place)
@@ -142,6 +143,26 @@ def lower(graph: Graph) -> LoweredModel:
         ),
         sums=fusion.sums,
     )
+
+
+def _lowerings(graph: Graph) -> list[tuple[int, Lowering]]:
+    """Each operator's kernels; stops when what they compute for the device takes too much."""
+    lowerings: list[tuple[int, Lowering]] = []
+    size_bytes = 0
+    for operator in graph.operators:
+        if operator.folded:
+            continue
+        lowering = OPERATORS[operator.kind].lower(Node(graph, operator))
+        if not isinstance(lowering, Alias):
+            targets = [pointer.target for pointer in lowering.pointers]
+            size_bytes += sum(item.data.nbytes for item in targets if isinstance(item, NewConstant))
+        if size_bytes > MAX_NEW_CONSTANT_BYTES:
+            raise Node(graph, operator).error(
+                f"packed weights and tables of all operators up to here take more than "
+                f"{MAX_NEW_CONSTANT_BYTES:,} bytes"
+            )
+        lowerings.append((operator.index, lowering))
+    return lowerings
 
 
 def _layer_call(

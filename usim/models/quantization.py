@@ -16,6 +16,7 @@ INT8_MIN, INT8_MAX = -128, 127
 INT32_MAX = 2**31 - 1
 _MAX_LEFT_SHIFT = 30
 _MIN_SHIFT = -31
+_MAX_WIDE_SHIFT = 7
 
 
 class FusedActivation(IntEnum):
@@ -63,8 +64,23 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
     return multiplier, shift
 
 
-def activation_range(activation: FusedActivation, scale: float, zero_point: int) -> tuple[int, int]:
-    """The int8 values of the activation's bounds in a tensor of this scale and zero point."""
+def wide_multipliers(
+    multiplier: npt.NDArray[np.int32], shift: npt.NDArray[np.int32]
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """The same multipliers as 16 bits and a right shift, as TensorFlow Lite scales 64-bit sums.
+
+    ValueError for one of 2^7 or more, which TensorFlow Lite leaves open.
+    """
+    if np.any(shift > _MAX_WIDE_SHIFT):
+        raise ValueError("the scales give a multiplier that is too large for 64-bit sums")
+    reduced = np.minimum((multiplier.astype(np.int64) + (1 << 15)) >> 16, (1 << 15) - 1)
+    return reduced.astype(np.int32), (15 - shift).astype(np.int32)
+
+
+def activation_range(
+    activation: FusedActivation, scale: float, zero_point: int, dtype: str = "int8"
+) -> tuple[int, int]:
+    """The stored values of the activation's bounds in a tensor of this scale and zero point."""
 
     def quantized(bound: float) -> int:
         # TensorFlow Lite divides in single precision.
@@ -75,9 +91,21 @@ def activation_range(activation: FusedActivation, scale: float, zero_point: int)
         return zero_point + round_half_away(steps)
 
     lowest, highest = _BOUNDS[activation]
+    limits = np.iinfo(dtype)
     return (
-        INT8_MIN if lowest is None else max(INT8_MIN, quantized(lowest)),
-        INT8_MAX if highest is None else min(INT8_MAX, quantized(highest)),
+        limits.min if lowest is None else max(limits.min, quantized(lowest)),
+        limits.max if highest is None else min(limits.max, quantized(highest)),
+    )
+
+
+def real_activation_range(activation: FusedActivation) -> tuple[float, float]:
+    """The activation's bounds in a float32 tensor: infinities become its largest numbers, even
+    where there is no activation, as in TensorFlow Lite."""
+    lowest, highest = _BOUNDS[activation]
+    largest = float(np.finfo(np.float32).max)
+    return (
+        -largest if lowest is None else lowest,
+        largest if highest is None else highest,
     )
 
 
@@ -88,6 +116,16 @@ def accumulators_fit(
 
     `weights`: [channels, taps]; `bias`: [channels].
     """
+    bounds = largest_sums(weights, zero_point) + np.abs(bias.astype(np.int64))
+    return bool(np.all(bounds <= INT32_MAX))
+
+
+def largest_sums(weights: npt.NDArray[np.int8], zero_point: int) -> npt.NDArray[np.int64]:
+    """A bound on abs(sum((x - zero_point) * weights)) for any int8 x, by channel.
+
+    `weights`: [channels, taps].
+    """
     widest = max(INT8_MAX - zero_point, zero_point - INT8_MIN)
-    sums = np.abs(weights.astype(np.int64)).sum(axis=1) * widest
-    return bool(np.all(sums + np.abs(bias.astype(np.int64)) <= INT32_MAX))
+    # In 16 bits, as weights may be millions, and 8 do not hold 128.
+    sums: npt.NDArray[np.int64] = np.abs(weights.astype(np.int16)).sum(axis=1, dtype=np.int64)
+    return sums * widest

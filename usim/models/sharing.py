@@ -30,6 +30,8 @@ def arrange(
         index for index, item in lowerings if isinstance(item, KernelSequence) and item.views
     ]
     best = _arranged(graph, lowerings, in_place, ())
+    if not candidates:
+        return best
     shared = _arranged(graph, lowerings, in_place, frozenset(candidates))
     if shared[1] and shared[0].size_bytes <= best[0].size_bytes:
         return shared

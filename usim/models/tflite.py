@@ -1,14 +1,12 @@
 """Reads a .tflite file into a Graph; nothing in the file is trusted.
 
-The flatbuffer accessors of the PyPI package `tflite` read with bounds-checked `struct` and numpy
-calls, so damage shows as one of `_DAMAGE`; counts are compared with the file's size before a loop.
+Every offset is checked first, so that the accessors of the PyPI package `tflite`, which trust what
+they read, stay inside the file. What is read is bounded here and in `verifier`, so that neither a
+small file nor a large one takes much memory or time; docs/architecture.md has the bounds.
 """
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +15,23 @@ import numpy.typing as npt
 import tflite
 
 from usim.errors import ModelError
+from usim.models.dilation import join_dilations
+from usim.models.flatbuffer import check_flatbuffer
+from usim.models.folding import fold
 from usim.models.graph import ITEM_BYTES, Graph, Operator, Options, TensorSpec, Unsupported
 from usim.models.operators import OPERATORS
+from usim.models.swish import join_swishes
 from usim.models.tflite_quantization import read_quantization
+from usim.models.tflite_schema import MODEL
 from usim.models.verifier import verify
 
-_DAMAGE = (struct.error, IndexError, ValueError, TypeError, OverflowError)
 _IDENTIFIER = b"TFL3"
 _SCHEMA_VERSION = 3
 _MAX_RANK = 8
-_MAX_SHARING = 4
-"""How often the file's bytes may be read as vectors: writers share some, an attacker shares all."""
+MAX_FILE_BYTES = 64 << 20
+"""Four times what the largest platform has."""
 _MAX_TENSOR_BYTES = 1 << 30
+_MAX_SCALES = 1 << 20
 
 _TYPE_NAMES: dict[int, str] = {
     number: name for name, number in vars(tflite.TensorType).items() if isinstance(number, int)
@@ -44,7 +47,8 @@ def load_graph(path: str | Path, *, keep_unsupported: bool = False) -> Graph:
     `keep_unsupported`: operators that usim does not have become `Unsupported` instead of an error.
     """
     try:
-        data = Path(path).read_bytes()
+        with Path(path).open("rb") as stream:
+            data = stream.read(MAX_FILE_BYTES + 1)
     except OSError as exc:
         raise ModelError(f"{path}: cannot read the model: {exc.strerror}", file=str(path)) from exc
     return read_graph(data, str(path), keep_unsupported=keep_unsupported)
@@ -56,21 +60,18 @@ def read_graph(data: bytes, file: str = "model", *, keep_unsupported: bool = Fal
         raise ModelError(
             f"{file}: not a TFLite model (no 'TFL3' identifier); see TFLiteConverter", file=file
         )
-    with _damage_reported(file):
-        graph = _Reader(data, file, keep_unsupported=keep_unsupported).graph()
-    verify(graph)
-    return graph
-
-
-@contextmanager
-def _damage_reported(file: str) -> Iterator[None]:
-    try:
-        yield
-    except _DAMAGE as exc:
-        message = " ".join(str(exc).split())
+    if len(data) > MAX_FILE_BYTES:
         raise ModelError(
-            f"{file}: the TFLite file is truncated or damaged ({message})", file=file
-        ) from exc
+            f"{file}: the file is too large; at most {MAX_FILE_BYTES:,} bytes are supported",
+            file=file,
+        )
+    try:
+        check_flatbuffer(data, MODEL)
+    except ModelError as exc:
+        raise ModelError(f"{file}: {exc}", file=file) from exc
+    graph = _Reader(data, file, keep_unsupported=keep_unsupported).graph()
+    verify(graph)
+    return join_swishes(join_dilations(fold(graph)))
 
 
 class _Reader:
@@ -78,47 +79,47 @@ class _Reader:
 
     def __init__(self, data: bytes, file: str, *, keep_unsupported: bool) -> None:
         self._keep_unsupported = keep_unsupported
-        self._data = data
         self._file = file
         self._model: Any = tflite.Model.GetRootAs(data, 0)
-        self._budget = len(data) * _MAX_SHARING
+        self._scales = 0
 
     def graph(self) -> Graph:
         if self._model.Version() != _SCHEMA_VERSION:
             raise self._error(f"TFLite schema version {self._model.Version()}, not 3")
-        count = self._count(self._model.SubgraphsLength(), "subgraphs")
+        count = self._model.SubgraphsLength()
         if count != 1:
             raise self._error(f"{count} subgraphs; only models with a single one are supported")
         subgraph = self._model.Subgraphs(0)
-        tensors = tuple(
-            self._tensor(subgraph.Tensors(i), i)
-            for i in range(self._count(subgraph.TensorsLength(), "tensors"))
-        )
+        count = subgraph.TensorsLength()
         operators = tuple(
-            self._operator(subgraph.Operators(i), i, len(tensors))
-            for i in range(self._count(subgraph.OperatorsLength(), "operators"))
+            self._operator(subgraph.Operators(i), i, count)
+            for i in range(subgraph.OperatorsLength())
         )
+        inputs = self._indices(subgraph.InputsAsNumpy(), count, "the model's inputs")
+        outputs = self._indices(subgraph.OutputsAsNumpy(), count, "the model's outputs")
+        used = {*inputs, *outputs}
+        used.update(index for item in operators for index in (*item.inputs, *item.outputs))
         return Graph(
             file=self._file,
             description=_text(self._model.Description()),
-            tensors=tensors,
+            tensors=tuple(
+                self._tensor(subgraph.Tensors(i), i, used=i in used) for i in range(count)
+            ),
             operators=operators,
-            inputs=self._indices(subgraph.InputsAsNumpy(), len(tensors), "the model's inputs"),
-            outputs=self._indices(subgraph.OutputsAsNumpy(), len(tensors), "the model's outputs"),
+            inputs=inputs,
+            outputs=outputs,
         )
 
-    def _tensor(self, table: Any, index: int) -> TensorSpec:  # noqa: ANN401
+    def _tensor(self, table: Any, index: int, *, used: bool) -> TensorSpec:  # noqa: ANN401
         name = _text(table.Name())
         what = f"tensor {index} '{name}'"
-        shape = self._shape(table, what)
+        shape = self._shape(table, what, lowest=int(used))
         dtype = self._dtype(table, shape, what)
         if table.Sparsity() is not None:
             raise self._error(f"{what}: sparse tensors are not supported")
-        quantization_table = table.Quantization()
-        if quantization_table is not None:
-            self._spend(quantization_table.ScaleLength() + quantization_table.ZeroPointLength())
+        self._count_scales(table.Quantization())
         try:
-            quantization = read_quantization(quantization_table, shape, dtype)
+            quantization = read_quantization(table.Quantization(), shape, dtype)
         except ModelError as exc:
             raise self._error(f"{what}: {exc}") from exc
         data, variable = self._constant(table, shape, dtype, what), bool(table.IsVariable())
@@ -126,19 +127,29 @@ class _Reader:
             raise self._error(f"{what}: variable tensors with a value are not supported")
         return TensorSpec(index, name, shape, dtype, quantization, data, variable)
 
-    def _shape(self, table: Any, what: str) -> tuple[int, ...]:  # noqa: ANN401
+    def _count_scales(self, quantization: Any) -> None:  # noqa: ANN401
+        # Before they become Python's numbers, which take eight times the room.
+        if quantization is not None:
+            self._scales += quantization.ScaleLength() + quantization.ZeroPointLength()
+        if self._scales > _MAX_SCALES:
+            raise self._error(f"more than {_MAX_SCALES:,} scales and zero points in all")
+
+    def _shape(self, table: Any, what: str, lowest: int) -> tuple[int, ...]:  # noqa: ANN401
+        """The extents, each at least `lowest`: an LSTM's converter leaves empty tensors behind,
+        which no operator reads or writes."""
         rank = table.ShapeLength()
         if rank > _MAX_RANK:
             raise self._error(f"{what}: {rank} dimensions; at most {_MAX_RANK} are supported")
         shape = tuple(int(table.Shape(i)) for i in range(rank))
-        if any(extent < 1 for extent in shape):
+        if any(extent < lowest for extent in shape):
             raise self._error(f"{what}: shape {list(shape)}; every extent must be at least 1")
         signature_rank = min(table.ShapeSignatureLength(), _MAX_RANK)
         for i in range(signature_rank):
             # A free batch size is common, and means 1 here; anything else changes the kernels.
             if table.ShapeSignature(i) < 0 and not (i == 0 and shape[:1] == (1,)):
                 raise self._error(
-                    f"{what}: dimension {i} is dynamic; convert the model with a fixed input shape"
+                    f"{what}: dimension {i} is dynamic; convert the model with a fixed input "
+                    "shape, batch size included"
                 )
         return shape
 
@@ -235,24 +246,12 @@ class _Reader:
     ) -> tuple[int, ...]:
         if not isinstance(vector, np.ndarray):  # the accessor's 0 for a vector that is absent
             return ()
-        self._spend(vector.size)
         indices = tuple(int(index) for index in vector)
         lowest = -1 if optional else 0
         for index in indices:
             if not lowest <= index < limit:
                 raise self._error(f"{what} name tensor {index} of {limit}")
         return indices
-
-    def _count(self, count: int, what: str) -> int:
-        # Each entry of a vector of tables takes four bytes: more than that is a damaged length.
-        if count > len(self._data) // 4:
-            raise self._error(f"{count} {what} in a file of {len(self._data)} bytes: damaged")
-        return count
-
-    def _spend(self, count: int) -> None:
-        self._budget -= count
-        if self._budget < 0:
-            raise self._error("the TFLite file is damaged (its vectors overlap)")
 
     def _error(self, message: str, **attributes: object) -> ModelError:
         return ModelError(f"{self._file}: {message}", file=self._file, **attributes)

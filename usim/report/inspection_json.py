@@ -39,6 +39,7 @@ def inspection_json(inspection: Inspection, fits: Sequence[PlatformFit]) -> dict
                 "constant_bytes": operator.constant_bytes,
                 "renames": operator.renames,
                 "is_view": operator.is_view,
+                "folded": operator.folded,
                 "done_by": operator.done_by,
                 "problem": operator.problem,
             }

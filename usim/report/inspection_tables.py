@@ -113,7 +113,9 @@ def _remarks(operator: OperatorFacts) -> str:
     if operator.problem:
         return "NOT SUPPORTED"
     reason = ""
-    if operator.done_by is not None:
+    if operator.folded:
+        reason = f"no code: {'a constant' if operator.outputs else 'part of another'}"
+    elif operator.done_by is not None:
         reason = f"no code: done by {operator.done_by}"
     elif operator.renames or operator.is_view:
         reason = f"no code: a {'new shape' if operator.renames else 'view'}"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import tflite
 
 from usim.models.graph import Options
@@ -64,12 +65,14 @@ class Add(ScaledSum):
     kind = "ADD"
     options_type = tflite.BuiltinOptions.AddOptions
     options_table = tflite.AddOptions
+    operation = np.add
 
 
 class Sub(ScaledSum):
     kind = "SUB"
     options_type = tflite.BuiltinOptions.SubOptions
     options_table = tflite.SubOptions
+    operation = np.subtract
 
 
 def _real_multipliers(left: float, right: float, output: float) -> list[float]:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from usim.models.operators.base import Node
 
+_MAX_AXES = 16
+"""In a list of them: tensors have 8 at most, and one may be named again, counted from the end."""
+
 
 @dataclass(frozen=True, slots=True)
 class Loop:
@@ -68,11 +71,20 @@ def constant_axes(node: Node, position: int, rank: int) -> tuple[int, ...]:
     tensor = node.input(position)
     if tensor.data is None or tensor.dtype != "int32":
         raise node.error(f"the axes, {tensor}, must be an int32 constant")
+    if tensor.element_count > _MAX_AXES:
+        raise node.error(f"the axes, {tensor}, are more than {_MAX_AXES}")
     axes = {int(axis) for axis in tensor.data.flat}
     for axis in axes:
         if not -rank <= axis < rank:
             raise node.error(f"axis {axis} of a tensor with {rank} dimensions")
     return tuple(sorted({axis % rank for axis in axes}))
+
+
+def reduced_shape(shape: tuple[int, ...], axes: tuple[int, ...], *, keep: bool) -> tuple[int, ...]:
+    """A shape without `axes`, or with an extent of 1 in their place."""
+    if keep:
+        return tuple(1 if axis in axes else extent for axis, extent in enumerate(shape))
+    return tuple(extent for axis, extent in enumerate(shape) if axis not in axes)
 
 
 def _padded(shape: Sequence[int], rank: int) -> tuple[int, ...]:

@@ -19,13 +19,13 @@ class Band:
     size_bytes: int
 
 
-def find_band(shape: Mapping[str, int]) -> Band | None:
+def find_band(shape: Mapping[str, int], outputs: int) -> Band | None:
     """The widest band of many rows that fits the scratch memory; None if not even one row does.
 
-    `shape`: the kernel's fields but for the band's and the quantisation.
+    `shape`: the kernel's fields but for the band's and the quantisation; `outputs`: channels.
     """
     good = min(_GOOD_ROWS, shape["output_height"])
-    channels = round_up(shape["input_channels"], WORD_BYTES)
+    channels = round_up(outputs, WORD_BYTES)
     best: tuple[int, int] | None = None
     for blocks in range(1, channels // WORD_BYTES + 1):
         width = round_up(-(-channels // blocks), WORD_BYTES)

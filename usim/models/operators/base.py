@@ -7,7 +7,7 @@ folder in kernels/.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -17,6 +17,9 @@ import numpy.typing as npt
 from usim.errors import ModelError
 from usim.models.graph import Graph, Operator, Options, TensorSpec
 from usim.models.quantization import FusedActivation, accumulators_fit
+
+_MAX_CHANNELS = 1 << 16
+"""Each takes a record on the device and a few Python numbers on the host."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +36,31 @@ class Pointer:
     name: str
     c_type: str
     target: int | NewConstant
+
+
+_C_TYPES = {
+    "int8": "int8_t",
+    "uint8": "uint8_t",
+    "bool": "uint8_t",
+    "int16": "int16_t",
+    "int32": "int32_t",
+    "float32": "float",
+    "int64": "int64_t",
+}
+
+
+TYPE_SUFFIXES = {"int8": "s8", "uint8": "u8", "int16": "s16", "float32": "f32"}
+"""What kernels' names end in, by the type of their activations."""
+
+
+def source_pointer(tensor: TensorSpec, name: str = "input") -> Pointer:
+    """The parameter for a tensor that a kernel reads."""
+    return Pointer(name, f"const {_C_TYPES[tensor.dtype]}", tensor.index)
+
+
+def target_pointer(tensor: TensorSpec, name: str = "output") -> Pointer:
+    """The parameter for a tensor that it writes."""
+    return Pointer(name, _C_TYPES[tensor.dtype], tensor.index)
 
 
 Fields = Mapping[str, int | float | tuple[int, ...]]
@@ -83,12 +111,13 @@ class KernelSequence:
 
 @dataclass(frozen=True, slots=True)
 class KernelCall:
-    """One call of a kernel: `<kernel>_s8(&shape, pointers...)` from `<kernel>/<kernel>.h`.
+    """One call of a kernel: `<kernel>_<types>(&shape, pointers...)` from `<kernel>/<kernel>.h`.
 
     `shape` fills the C structure `shape_type`; it, the pointers' types and `scratch_bytes` are all
     that the generated code depends on. Its keys are C designators without their first dot: `size`,
     and `operands.rows` or `axes.extent[0]` in members that are structures or arrays. A kernel that
-    needs scratch memory gets it, aligned to 8 bytes, as its last argument.
+    needs scratch memory gets it, aligned to 8 bytes, as its last argument. `types` are those of the
+    activations: s8, s16, f32, or source and target as in s16_s8.
     """
 
     kernel: str
@@ -97,13 +126,14 @@ class KernelCall:
     pointers: tuple[Pointer, ...]
     macs: int
     scratch_bytes: int = 0
+    types: str = "s8"
 
     def sequence(self) -> KernelSequence:
         """The same as a sequence of one step."""
         names = tuple(pointer.name for pointer in self.pointers)
         step = Step(
             kernel=self.kernel,
-            function=f"{self.kernel}_s8",
+            function=f"{self.kernel}_{self.types}",
             shape_type=self.shape_type,
             shape=self.shape,
             arguments=(*names, "scratch") if self.scratch_bytes else names,
@@ -119,14 +149,18 @@ Lowering = KernelCall | KernelSequence | Alias
 class Node:
     """One operator with its tensors, and the checks that recipes share (ModelError with names)."""
 
-    def __init__(self, graph: Graph, operator: Operator) -> None:
+    def __init__(
+        self, graph: Graph, operator: Operator, tensors: Sequence[TensorSpec] | None = None
+    ) -> None:
+        """`tensors` replace the graph's where more of them are known to be constants."""
         self.operator = operator
-        self._graph = graph
+        self._file = graph.file
+        self._tensors = graph.tensors if tensors is None else tensors
 
     def error(self, message: str) -> ModelError:
         return ModelError(
-            f"{self._graph.file}: operator {self.operator.index} ({self.operator.kind}): {message}",
-            file=self._graph.file,
+            f"{self._file}: operator {self.operator.index} ({self.operator.kind}): {message}",
+            file=self._file,
             operator=self.operator.index,
         )
 
@@ -141,19 +175,20 @@ class Node:
             )
 
     def input(self, position: int) -> TensorSpec:
-        index = self.operator.inputs[position]
+        inputs = self.operator.inputs
+        index = inputs[position] if position < len(inputs) else -1
         if index < 0:
             raise self.error(f"input {position} is missing")
-        return self._graph.tensors[index]
+        return self._tensors[index]
 
     def optional_input(self, position: int) -> TensorSpec | None:
         inputs = self.operator.inputs
         if position >= len(inputs) or inputs[position] < 0:
             return None
-        return self._graph.tensors[inputs[position]]
+        return self._tensors[inputs[position]]
 
     def output(self, position: int = 0) -> TensorSpec:
-        return self._graph.tensors[self.operator.outputs[position]]
+        return self._tensors[self.operator.outputs[position]]
 
     def constant_integers(self, position: int, count: int) -> tuple[int, ...]:
         """The values of an int32 constant of `count` elements, such as an axis or a size."""
@@ -172,11 +207,22 @@ class Node:
         """Check for int8 with one scale, and for `rank` dimensions."""
         if tensor.dtype != "int8":
             raise self.error(f"{tensor} is not int8; convert the model with full int8 quantization")
-        if tensor.quantization is None or tensor.quantization.per_channel:
-            raise self.error(f"{tensor} must be quantised with one scale and zero point")
+        self.expect_one_scale(tensor)
         if rank is not None and len(tensor.shape) != rank:
             raise self.error(f"{tensor} must have {rank} dimensions")
         return tensor
+
+    def expect_type(self, tensor: TensorSpec, types: Collection[str]) -> TensorSpec:
+        """Check for one of several types, and for one scale if it is a quantised one."""
+        if tensor.dtype not in types:
+            raise self.error(f"{tensor} is of a type that is not supported ({', '.join(types)})")
+        if tensor.dtype != "float32":
+            self.expect_one_scale(tensor)
+        return tensor
+
+    def expect_one_scale(self, tensor: TensorSpec) -> None:
+        if tensor.quantization is None or tensor.quantization.per_channel:
+            raise self.error(f"{tensor} must be quantised with one scale and zero point")
 
     def expect_shape(self, tensor: TensorSpec, shape: tuple[int, ...]) -> None:
         if tensor.shape != shape:
@@ -194,6 +240,11 @@ class Node:
             raise self.error(f"the weights, {tensor}, must be an int8 constant")
         if len(tensor.shape) != rank:
             raise self.error(f"the weights, {tensor}, must have {rank} dimensions")
+        if tensor.shape[axis] > _MAX_CHANNELS:
+            raise self.error(
+                f"the weights, {tensor}, have {tensor.shape[axis]} channels; at most "
+                f"{_MAX_CHANNELS} are supported"
+            )
         quantization = tensor.quantization
         if quantization is None or any(quantization.zero_points):
             raise self.error(f"the weights, {tensor}, must be quantised with zero point 0")
@@ -203,14 +254,16 @@ class Node:
             )
         return tensor.data
 
-    def bias(self, position: int, channels: int) -> tuple[int | NewConstant, npt.NDArray[np.int32]]:
+    def bias(
+        self, position: int, channels: int, dtype: str = "int32"
+    ) -> tuple[int | NewConstant, npt.NDArray[Any]]:
         """The bias as a kernel's argument and its values; a missing one is all zeros."""
         tensor = self.optional_input(position)
         if tensor is None:
-            zeros = np.zeros(channels, dtype=np.int32)
+            zeros = np.zeros(channels, dtype=dtype)
             return NewConstant(zeros), zeros
-        if tensor.data is None or tensor.dtype != "int32":
-            raise self.error(f"the bias, {tensor}, must be an int32 constant")
+        if tensor.data is None or tensor.dtype != dtype:
+            raise self.error(f"the bias, {tensor}, must be an {dtype} constant")
         self.expect_shape(tensor, (channels,))
         return tensor.index, tensor.data
 
@@ -248,6 +301,13 @@ class Recipe(ABC):
     @abstractmethod
     def lower(self, node: Node) -> Lowering:
         """Turn one operator into a call of its kernel, a sequence of such calls, or an alias."""
+
+    def fold(self, node: Node) -> npt.NDArray[Any] | None:
+        """The output's value where all inputs are constants; None if that is not provided for.
+
+        Like `lower` it raises ModelError; numpy's ValueError means the same.
+        """
+        return None
 
 
 def read_activation(number: int) -> FusedActivation:

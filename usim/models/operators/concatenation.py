@@ -1,29 +1,24 @@
-"""CONCATENATION and SPLIT: tensors of any type side by side, in one or as several."""
+"""CONCATENATION and PACK: tensors of any type side by side in one."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import tflite
 
 from usim.errors import ModelError
-from usim.models.graph import ITEM_BYTES, Options, TensorSpec
-from usim.models.operators.base import Alias, KernelSequence, Node, Recipe, read_activation
-from usim.models.operators.movement import (
-    Axis,
-    Block,
-    copy_step,
-    positive_axis,
-    source_pointer,
-    target_pointer,
-)
+from usim.models.graph import Options, TensorSpec
+from usim.models.operators.base import KernelSequence, Node, Recipe, read_activation
+from usim.models.operators.movement import positive_axis
+from usim.models.operators.parts import joined
 from usim.models.quantization import FusedActivation
 
 
 @dataclass(frozen=True, slots=True)
-class ConcatenationOptions(Options):
+class JoinOptions(Options):
     axis: int
 
 
@@ -34,128 +29,52 @@ class Concatenation(Recipe):
     kind = "CONCATENATION"
     options_type = tflite.BuiltinOptions.ConcatenationOptions
 
-    def read_options(self, union: Any) -> ConcatenationOptions:  # noqa: ANN401
+    def read_options(self, union: Any) -> JoinOptions:  # noqa: ANN401
         table = tflite.ConcatenationOptions()
         table.Init(union.Bytes, union.Pos)
         if read_activation(table.FusedActivationFunction()) is not FusedActivation.NONE:
             raise ModelError("a fused activation is not supported")
-        return ConcatenationOptions(table.Axis())
+        return JoinOptions(table.Axis())
 
     def lower(self, node: Node) -> KernelSequence:
+        pieces = self._pieces(node)
+        if any(len(piece.shape) != len(node.output().shape) for piece in pieces):
+            raise node.error(f"its inputs have not as many dimensions as {node.output()}")
+        return joined(node, pieces, node.output(), self._axis(node))
+
+    def fold(self, node: Node) -> npt.NDArray[Any] | None:
+        return np.concatenate(self._constants(node), self._axis(node))
+
+    def _pieces(self, node: Node) -> list[TensorSpec]:
         count = max(len(node.operator.inputs), 1)
         node.expect_arity(count, count)
+        return [node.input(position) for position in range(count)]
+
+    def _constants(self, node: Node) -> list[npt.NDArray[Any]]:
+        return [piece.data for piece in self._pieces(node) if piece.data is not None]
+
+    def _axis(self, node: Node) -> int:
         options = node.operator.options
-        assert isinstance(options, ConcatenationOptions)
-        target = node.output()
-        axis = positive_axis(node, options.axis, len(target.shape))
-        pieces = [node.input(position) for position in range(count)]
-        starts = _starts(node, target, pieces, axis)
-        names = [f"input_{position}" for position in range(count)]
-        row = math.prod(target.shape[axis:])
-        return KernelSequence(
-            name="concatenation",
-            steps=tuple(
-                copy_step(
-                    node,
-                    Block(_rows(piece, axis, (_row(piece, axis), row)), 0, start),
-                    piece.dtype,
-                    (name, "output"),
-                )
-                for piece, start, name in zip(pieces, starts, names, strict=True)
-            ),
-            pointers=(
-                *(source_pointer(*pair) for pair in zip(pieces, names, strict=True)),
-                target_pointer(target),
-            ),
-            views=_views(target, pieces, starts, axis),
-        )
+        assert isinstance(options, JoinOptions)
+        return positive_axis(node, options.axis, len(node.output().shape))
 
 
-@dataclass(frozen=True, slots=True)
-class SplitOptions(Options):
-    count: int
+class Pack(Concatenation):
+    """Along a new axis."""
 
+    kind = "PACK"
+    options_type = tflite.BuiltinOptions.PackOptions
 
-class Split(Recipe):
-    """Into equal parts."""
-
-    kind = "SPLIT"
-    options_type = tflite.BuiltinOptions.SplitOptions
-
-    def read_options(self, union: Any) -> SplitOptions:  # noqa: ANN401
-        table = tflite.SplitOptions()
+    def read_options(self, union: Any) -> JoinOptions:  # noqa: ANN401
+        table = tflite.PackOptions()
         table.Init(union.Bytes, union.Pos)
-        if table.NumSplits() < 1:
-            raise ModelError(f"{table.NumSplits()} parts; there must be at least 1")
-        return SplitOptions(table.NumSplits())
+        return JoinOptions(table.Axis())
 
     def lower(self, node: Node) -> KernelSequence:
-        options = node.operator.options
-        assert isinstance(options, SplitOptions)
-        node.expect_arity(2, 2, outputs=options.count)
-        source = node.input(1)
-        axis = positive_axis(node, node.constant_integers(0, 1)[0], len(source.shape))
-        pieces = [node.output(position) for position in range(options.count)]
-        if any(piece.shape != pieces[0].shape for piece in pieces):
-            raise node.error("its outputs differ in shape")
-        starts = _starts(node, source, pieces, axis)
-        names = [f"output_{position}" for position in range(options.count)]
-        row = math.prod(source.shape[axis:])
-        return KernelSequence(
-            name="split",
-            steps=tuple(
-                copy_step(
-                    node,
-                    Block(_rows(piece, axis, (row, _row(piece, axis))), start, 0),
-                    piece.dtype,
-                    ("input", name),
-                )
-                for piece, start, name in zip(pieces, starts, names, strict=True)
-            ),
-            pointers=(
-                source_pointer(source),
-                *(target_pointer(*pair) for pair in zip(pieces, names, strict=True)),
-            ),
-            outputs=options.count,
-            views=_views(source, pieces, starts, axis),
-        )
+        pieces, target = self._pieces(node), node.output()
+        if any(len(piece.shape) + 1 != len(target.shape) for piece in pieces):
+            raise node.error(f"its inputs have not one dimension less than {target}")
+        return joined(node, pieces, target, self._axis(node))
 
-
-def _row(tensor: TensorSpec, axis: int) -> int:
-    return math.prod(tensor.shape[axis:])
-
-
-def _rows(piece: TensorSpec, axis: int, strides: tuple[int, int]) -> tuple[Axis, ...]:
-    """A piece as rows of all that lies along and inside `axis`; strides of input and output."""
-    return (Axis(math.prod(piece.shape[:axis]), *strides), Axis(_row(piece, axis), 1, 1))
-
-
-def _views(
-    whole: TensorSpec, pieces: list[TensorSpec], starts: list[int], axis: int
-) -> tuple[Alias, ...]:
-    """The pieces as parts of the whole, if each is one run of it."""
-    if math.prod(whole.shape[:axis]) > 1:
-        return ()
-    size = ITEM_BYTES[whole.dtype]
-    return tuple(
-        Alias(whole.index, piece.index, start * size)
-        for piece, start in zip(pieces, starts, strict=True)
-    )
-
-
-def _starts(node: Node, whole: TensorSpec, pieces: list[TensorSpec], axis: int) -> list[int]:
-    """Where in a row of `whole` each piece begins, in elements; the pieces must make it up."""
-    starts, position = [], 0
-    inner = math.prod(whole.shape[axis + 1 :])
-    for piece in pieces:
-        node.expect_same_type(piece, whole)
-        fits = len(piece.shape) == len(whole.shape)
-        if not fits or piece.shape[:axis] != whole.shape[:axis]:
-            raise node.error(f"{piece} is no part of {whole} along dimension {axis}")
-        if piece.shape[axis + 1 :] != whole.shape[axis + 1 :]:
-            raise node.error(f"{piece} is no part of {whole} along dimension {axis}")
-        starts.append(position * inner)
-        position += piece.shape[axis]
-    if position != whole.shape[axis]:
-        raise node.error(f"its parts make up {position} of dimension {axis} of {whole}")
-    return starts
+    def fold(self, node: Node) -> npt.NDArray[Any] | None:
+        return np.stack(self._constants(node), self._axis(node))

@@ -1,46 +1,74 @@
-"""What operators on two int8 tensors share: broadcasting, operands and the call of the kernel."""
+"""What operators on two tensors share: broadcasting, operands and the call of the kernel."""
 
 from __future__ import annotations
 
 import math
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
 
 from usim.models.graph import TensorSpec
 from usim.models.operators.axes import Loop, axes_fields, broadcast_loops, broadcast_shape
-from usim.models.operators.base import KernelCall, Node, Pointer, Recipe
+from usim.models.operators.base import (
+    TYPE_SUFFIXES,
+    KernelCall,
+    Node,
+    Recipe,
+    source_pointer,
+    target_pointer,
+)
+from usim.models.quantization import FusedActivation
 
 
 class Elementwise(Recipe):
     """One output element for each pair of elements; operands broadcast as in numpy."""
 
     shape_type: ClassVar[str]
+    real_shape_type: ClassVar[str] = ""
+    """That of float32, for those that have it."""
+    operation: ClassVar[np.ufunc | None] = None
+    """The same on constants that are plain integers, such as extents, where that is provided."""
 
     def lower(self, node: Node) -> KernelCall:
         node.expect_arity(2, 2)
         left, right, target = node.input(0), node.input(1), node.output()
         for tensor in (left, right, target):
             self.check(node, tensor)
+        node.expect_same_type(left, right)
+        node.expect_same_type(left, target)
         node.expect_shape(target, broadcast_shape(node, left.shape, right.shape))
         return KernelCall(
             kernel=self.kind.lower(),
-            shape_type=self.shape_type,
+            shape_type=self.real_shape_type if left.dtype == "float32" else self.shape_type,
             shape=self.fields(node, broadcast_loops(target.shape, left.shape, right.shape)),
             pointers=(
-                Pointer("left", "const int8_t", left.index),
-                Pointer("right", "const int8_t", right.index),
-                Pointer("output", "int8_t", target.index),
+                source_pointer(left, "left"),
+                source_pointer(right, "right"),
+                target_pointer(target),
             ),
             macs=0,
+            types=TYPE_SUFFIXES[left.dtype],
         )
+
+    def fold(self, node: Node) -> npt.NDArray[Any] | None:
+        left, right = node.input(0).data, node.input(1).data
+        activation = getattr(node.operator.options, "activation", FusedActivation.NONE)
+        if self.operation is None or activation is not FusedActivation.NONE:
+            return None
+        if left is None or right is None:
+            return None
+        value: npt.NDArray[Any] = self.operation(left, right)
+        return value
 
     def check(self, node: Node, tensor: TensorSpec) -> None:
         """Check an operand or the output."""
         node.expect_activation(tensor)
 
     @abstractmethod
-    def fields(self, node: Node, loops: list[Loop]) -> Mapping[str, int]:
+    def fields(self, node: Node, loops: list[Loop]) -> Mapping[str, int | float]:
         """The kernel's shape structure."""
 
 

@@ -7,7 +7,9 @@ give all three tensors the same ones.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
+
+import numpy as np
 
 from usim.models.graph import Options
 from usim.models.operators.axes import Loop
@@ -19,6 +21,7 @@ class Maximum(Elementwise):
     kind = "MAXIMUM"
     options_type = None
     shape_type = "broadcast"
+    operation: ClassVar[np.ufunc] = np.maximum
 
     def read_options(self, union: Any) -> Options:  # noqa: ANN401
         return Options()
@@ -29,3 +32,4 @@ class Maximum(Elementwise):
 
 class Minimum(Maximum):
     kind = "MINIMUM"
+    operation = np.minimum

@@ -9,7 +9,14 @@ from typing import Any
 import tflite
 
 from usim.models.graph import Options, TensorSpec
-from usim.models.operators.axes import Loop, axes_fields, constant_axes, fuse, row_major
+from usim.models.operators.axes import (
+    Loop,
+    axes_fields,
+    constant_axes,
+    fuse,
+    reduced_shape,
+    row_major,
+)
 from usim.models.operators.base import KernelCall, Node, Pointer, Recipe
 from usim.models.operators.scaling import multiplier
 
@@ -38,7 +45,7 @@ class Mean(Recipe):
         source = node.expect_activation(node.input(0))
         target = node.expect_activation(node.output())
         axes = constant_axes(node, 1, len(source.shape))
-        node.expect_shape(target, _reduced_shape(source.shape, axes, keep=options.keep_dims))
+        node.expect_shape(target, reduced_shape(source.shape, axes, keep=options.keep_dims))
         loops = [
             Loop(extent, (stride,))
             for extent, stride in zip(source.shape, row_major(source.shape), strict=True)
@@ -68,12 +75,6 @@ class Mean(Recipe):
             ),
             macs=0,
         )
-
-
-def _reduced_shape(shape: tuple[int, ...], axes: tuple[int, ...], *, keep: bool) -> tuple[int, ...]:
-    if keep:
-        return tuple(1 if axis in axes else extent for axis, extent in enumerate(shape))
-    return tuple(extent for axis, extent in enumerate(shape) if axis not in axes)
 
 
 def _scaling(node: Node, source: TensorSpec, target: TensorSpec, count: int) -> tuple[int, int]:

@@ -6,20 +6,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from usim.models.graph import ITEM_BYTES, TensorSpec
-from usim.models.operators.base import Alias, KernelSequence, Node, Pointer, Step
+from usim.models.operators.base import (
+    Alias,
+    KernelSequence,
+    Node,
+    Step,
+    source_pointer,
+    target_pointer,
+)
 
 _AXES = 5
 """The kernel's STRIDED_COPY_AXES."""
-
-_C_TYPES = {
-    "int8": "int8_t",
-    "uint8": "uint8_t",
-    "bool": "uint8_t",
-    "int16": "int16_t",
-    "int32": "int32_t",
-    "float32": "float",
-    "int64": "int64_t",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +43,6 @@ def strides_of(shape: Sequence[int]) -> tuple[int, ...]:
     for axis in range(len(shape) - 2, -1, -1):
         strides[axis] = strides[axis + 1] * shape[axis + 1]
     return tuple(strides)
-
-
-def source_pointer(tensor: TensorSpec, name: str = "input") -> Pointer:
-    return Pointer(name, f"const {_C_TYPES[tensor.dtype]}", tensor.index)
-
-
-def target_pointer(tensor: TensorSpec, name: str = "output") -> Pointer:
-    return Pointer(name, _C_TYPES[tensor.dtype], tensor.index)
 
 
 def copy_step(node: Node, block: Block, dtype: str, names: tuple[str, str]) -> Step:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from usim.models.graph import ITEM_BYTES, TensorSpec
-from usim.models.operators.base import KernelSequence, Node, NoOptions, Recipe, Step
-from usim.models.operators.movement import (
-    Axis,
-    Block,
-    copy_step,
+from usim.models.operators.base import (
+    KernelSequence,
+    Node,
+    NoOptions,
+    Recipe,
+    Step,
     source_pointer,
-    strides_of,
     target_pointer,
 )
+from usim.models.operators.movement import Axis, Block, copy_step, strides_of
 
 _TYPES = ("int8", "int16", "int32", "float32")
 
@@ -48,13 +49,7 @@ class Pad(Recipe):
             source.dtype,
             ("input", "output"),
         )
-        fill = Step(
-            kernel="fill",
-            function="fill",
-            shape_type="fill_shape",
-            shape={"size_bytes": target.size_bytes, "pattern": _pattern(node, target)},
-            arguments=("output",),
-        )
+        fill = fill_step(node, target, node.optional_input(2))
         return KernelSequence(
             name=self.kind.lower(),
             steps=(fill, copy) if any(borders) else (copy,),
@@ -66,9 +61,19 @@ class PadV2(Pad):
     kind = "PADV2"
 
 
-def _pattern(node: Node, target: TensorSpec) -> int:
+def fill_step(node: Node, target: TensorSpec, value: TensorSpec | None = None) -> Step:
+    """All of `output` set to `value`; without one, to 0, which in int8 is the zero point."""
+    return Step(
+        kernel="fill",
+        function="fill",
+        shape_type="fill_shape",
+        shape={"size_bytes": target.size_bytes, "pattern": _pattern(node, target, value)},
+        arguments=("output",),
+    )
+
+
+def _pattern(node: Node, target: TensorSpec, value: TensorSpec | None) -> int:
     """The border's element, repeated to four bytes, as an int32."""
-    value = node.optional_input(2)
     if value is not None:
         raw = _value(node, value, target)
     else:

@@ -1,4 +1,4 @@
-"""QUANTIZE: float32 or 8 bits to 8 bits; DEQUANTIZE: int8 to float32.
+"""QUANTIZE: float32, 8 or 16 bits to 8 or 16 bits; DEQUANTIZE: 8 or 16 bits to float32.
 
 From 8 bits to 8 bits is a table; see lookup.py.
 """
@@ -9,14 +9,25 @@ from typing import Any
 
 from usim.models import fixed_point
 from usim.models.graph import Options, TensorSpec
-from usim.models.operators.base import KernelCall, Node, Pointer, Recipe
+from usim.models.operators.base import (
+    TYPE_SUFFIXES,
+    KernelCall,
+    Node,
+    Recipe,
+    source_pointer,
+    target_pointer,
+)
 from usim.models.operators.lookup import lookup_call
 from usim.models.operators.scaling import multiplier
 
 _RANGES = {"int8": range(-128, 128), "uint8": range(256)}
-_TO_INT8 = ("float32", "int8", "uint8")
-_PAIRS = (*((source, "int8") for source in _TO_INT8), ("int8", "uint8"))
+_PAIRS = (
+    *((source, "int8") for source in ("float32", "int8", "uint8", "int16")),
+    *((source, "int16") for source in ("float32", "int8", "int16")),
+    ("int8", "uint8"),
+)
 """What QUANTIZE converts; uint8 to uint8 is what TensorFlow Lite Micro has not got either."""
+_QUANTISED = ("int8", "uint8", "int16")
 
 
 class Quantize(Recipe):
@@ -32,11 +43,13 @@ class Quantize(Recipe):
         if (source.dtype, target.dtype) not in _PAIRS:
             pairs = ", ".join(f"{first} to {second}" for first, second in _PAIRS)
             raise node.error(f"{source} to {target} is not supported (have: {pairs})")
-        _expect_one_scale(node, target)
+        node.expect_one_scale(target)
         node.expect_shape(target, source.shape)
         if source.dtype == "float32":
-            return _affine_call("quantize", node, target, ("float", "int8_t"))
-        _expect_one_scale(node, source)
+            return _affine_call("quantize", node, target)
+        node.expect_one_scale(source)
+        if "int16" in (source.dtype, target.dtype):
+            return _rescaling_call(node, source, target)
         return lookup_call(node, _RANGES[source.dtype], _requantized(node, source, target))
 
 
@@ -49,22 +62,15 @@ class Dequantize(Recipe):
 
     def lower(self, node: Node) -> KernelCall:
         node.expect_arity(1, 1)
-        source = node.expect_activation(node.input(0))
+        source = node.expect_type(node.input(0), _QUANTISED)
         target = node.output()
         if target.dtype != "float32":
             raise node.error(f"{target} is not float32")
         node.expect_shape(target, source.shape)
-        return _affine_call("dequantize", node, source, ("int8_t", "float"))
+        return _affine_call("dequantize", node, source)
 
 
-def _expect_one_scale(node: Node, tensor: TensorSpec) -> None:
-    if tensor.quantization is None or tensor.quantization.per_channel:
-        raise node.error(f"{tensor} must be quantised with one scale and zero point")
-
-
-def _affine_call(
-    kernel: str, node: Node, quantized: TensorSpec, c_types: tuple[str, str]
-) -> KernelCall:
+def _affine_call(kernel: str, node: Node, quantized: TensorSpec) -> KernelCall:
     return KernelCall(
         kernel=kernel,
         shape_type=f"{kernel}_shape",
@@ -73,11 +79,27 @@ def _affine_call(
             "zero_point": quantized.zero_point,
             "scale": quantized.scale,
         },
-        pointers=(
-            Pointer("input", f"const {c_types[0]}", node.input(0).index),
-            Pointer("output", c_types[1], node.output().index),
-        ),
+        pointers=(source_pointer(node.input(0)), target_pointer(node.output())),
         macs=0,
+        types=TYPE_SUFFIXES[quantized.dtype],
+    )
+
+
+def _rescaling_call(node: Node, source: TensorSpec, target: TensorSpec) -> KernelCall:
+    output_multiplier, output_shift = multiplier(node, source.scale / target.scale)
+    return KernelCall(
+        kernel="rescale",
+        shape_type="rescale_shape",
+        shape={
+            "size": target.element_count,
+            "input_offset": -source.zero_point,
+            "output_offset": target.zero_point,
+            "output_multiplier": output_multiplier,
+            "output_shift": output_shift,
+        },
+        pointers=(source_pointer(source), target_pointer(target)),
+        macs=0,
+        types=f"{TYPE_SUFFIXES[source.dtype]}_{TYPE_SUFFIXES[target.dtype]}",
     )
 
 

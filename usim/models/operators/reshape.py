@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy.typing as npt
+
 from usim.models.operators.base import Lowering, Node, NoOptions, Recipe
 from usim.models.operators.movement import renamed
 
@@ -20,6 +22,11 @@ class Reshape(Recipe):
     def lower(self, node: Node) -> Lowering:
         node.expect_arity(1, 2)
         return renamed(node, node.input(0), node.output())
+
+    def fold(self, node: Node) -> npt.NDArray[Any] | None:
+        data = node.input(0).data
+        assert data is not None
+        return data.reshape(node.output().shape)
 
 
 class Squeeze(Reshape):

@@ -19,8 +19,9 @@ from usim.models.operators.base import (
     Pointer,
     Recipe,
     Step,
+    source_pointer,
+    target_pointer,
 )
-from usim.models.operators.movement import source_pointer, target_pointer
 
 _ONE = 1 << 10
 """The kernel's RESIZE_BILINEAR_ONE: positions between pixels count in 1/1024."""

@@ -1,4 +1,4 @@
-"""What operators with weights share: requantisation to int8, and their kernels' pointers."""
+"""What operators with weights share: requantisation, and their kernels' pointers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ import numpy.typing as npt
 
 from usim.models.graph import TensorSpec
 from usim.models.operators.base import NewConstant, Node, Pointer
-from usim.models.quantization import FusedActivation, activation_range, quantize_multiplier
+from usim.models.quantization import (
+    FusedActivation,
+    activation_range,
+    quantize_multiplier,
+    real_activation_range,
+)
 
 Multipliers = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]
 """Multipliers and shifts, one pair per channel."""
@@ -43,11 +48,19 @@ def multipliers(node: Node, reals: list[float]) -> Multipliers:
 def output_range(node: Node, output: TensorSpec, activation: FusedActivation) -> Mapping[str, int]:
     """The shape fields `activation_min` and `activation_max`."""
     try:
-        lowest, highest = activation_range(activation, output.scale, output.zero_point)
+        lowest, highest = activation_range(
+            activation, output.scale, output.zero_point, output.dtype
+        )
     except ValueError as exc:
         raise node.error(str(exc)) from exc
     if lowest > highest:
-        raise node.error(f"{activation.name} leaves no int8 value for {output}")
+        raise node.error(f"{activation.name} leaves no {output.dtype} value for {output}")
+    return {"activation_min": lowest, "activation_max": highest}
+
+
+def real_output_range(activation: FusedActivation) -> Mapping[str, float]:
+    """The same for a float32 output."""
+    lowest, highest = real_activation_range(activation)
     return {"activation_min": lowest, "activation_max": highest}
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import tflite
 
 from usim.errors import ModelError
@@ -65,10 +67,24 @@ class StridedSlice(Recipe):
         return StridedSliceOptions(table.BeginMask(), table.EndMask(), table.ShrinkAxisMask())
 
     def lower(self, node: Node) -> Lowering:
+        source, target = node.input(0), node.output()
+        spans, shape = self._spans(node)
+        node.expect_shape(target, shape)
+        return _picked(node, source, target, spans)
+
+    def fold(self, node: Node) -> npt.NDArray[Any] | None:
+        data = node.input(0).data
+        assert data is not None
+        spans, shape = self._spans(node)
+        picked = np.ix_(*(range(s.start, s.start + s.count * s.step, s.step) for s in spans))
+        return data[picked].reshape(shape)
+
+    def _spans(self, node: Node) -> tuple[list[Span], tuple[int, ...]]:
+        """What is taken along each axis, and the output's shape."""
         node.expect_arity(4, 4)
         options = node.operator.options
         assert isinstance(options, StridedSliceOptions)
-        source, target = node.input(0), node.output()
+        source = node.input(0)
         rank = len(source.shape)
         bounds = [node.constant_integers(position, rank) for position in (1, 2, 3)]
         spans, shape = [], []
@@ -84,8 +100,7 @@ class StridedSlice(Recipe):
             spans.append(Span(start, count, step))
             if not options.shrink_mask & bit:
                 shape.append(count)
-        node.expect_shape(target, tuple(shape))
-        return _picked(node, source, target, spans)
+        return spans, tuple(shape)
 
 
 def _bound(index: int | None, extent: int, step: int, *, first: bool) -> int:

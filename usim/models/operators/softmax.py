@@ -6,16 +6,20 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import tflite
 
 from usim.errors import ModelError
+from usim.models import fixed_point
 from usim.models.graph import Options
-from usim.models.operators.base import KernelCall, Node, Pointer, Recipe
+from usim.models.operators.base import KernelCall, NewConstant, Node, Pointer, Recipe
 from usim.models.quantization import INT8_MIN, INT32_MAX, quantize_fraction
 
 _INTEGER_BITS = 5
 _FRACTION_BITS = 31 - _INTEGER_BITS
 _OUTPUT_SCALE = 1 / 256
+_DIFFERENCES = 256
+"""Between two int8 values, 0 included."""
 _MAX_DEPTH = 4095
 """The kernel's sum of exponentials has 12 integer bits."""
 
@@ -54,19 +58,22 @@ class Softmax(Recipe):
         if step <= 1:
             raise node.error(f"beta {options.beta:g} times the scale of {source} is too small")
         multiplier, left_shift = quantize_fraction(step)
+        # Of differences beyond it, TensorFlow Lite takes the exponential to be 0.
         radius = ((1 << _INTEGER_BITS) - 1) * (1 << _FRACTION_BITS) >> left_shift
+        exponentials = np.zeros(_DIFFERENCES, np.int32)
+        for i in range(min(radius + 1, _DIFFERENCES)):
+            difference = fixed_point.multiply_high(-i << left_shift, multiplier)
+            exponentials[i] = fixed_point.exp_of_negative(difference, _INTEGER_BITS)
         return KernelCall(
             kernel="softmax",
             shape_type="softmax_shape",
             shape={
                 "rows": source.element_count // depth,
                 "depth": depth,
-                "multiplier": multiplier,
-                "left_shift": left_shift,
-                "lowest_difference": -radius,
             },
             pointers=(
                 Pointer("input", "const int8_t", source.index),
+                Pointer("exponentials", "const int32_t", NewConstant(exponentials)),
                 Pointer("output", "int8_t", target.index),
             ),
             macs=0,

@@ -7,11 +7,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tflite
 
 from usim.errors import ModelError
 from usim.models.graph import Options, TensorSpec
-from usim.models.operators.base import KernelSequence, Node, Pointer, Recipe, Step
+from usim.models.operators.base import (
+    KernelSequence,
+    NewConstant,
+    Node,
+    Pointer,
+    Recipe,
+    Step,
+    source_pointer,
+    target_pointer,
+)
+from usim.models.operators.layout import GemmWeights, gemm_weights, padded_rows
 from usim.models.operators.scaling import multiplier
 
 _MAX_BIAS_SCALE_ERROR = 1e-5
@@ -43,19 +54,23 @@ class Svdf(Recipe):
         assert isinstance(options, SvdfOptions)
         source = node.expect_activation(node.input(0), rank=2)
         target = node.expect_activation(node.output(), rank=2)
+        state = _state(node)
         features = node.weights(1, rank=2, axis=0)
         filters, depth = features.shape
-        state = _state(node)
         times = _time_weights(node, state, filters)
-        units, rest = divmod(filters, options.rank)
-        if rest or source.shape[1] != depth:
-            raise node.error(f"{filters} filters of {depth} do not take {source}")
-        node.expect_shape(target, (source.shape[0], units))
+        units = _units(node, features, options.rank)
         node.expect_shape(state, (source.shape[0], filters * times.shape[1]))
-        if node.optional_input(3) is None:
-            raise node.error("the bias is missing; TensorFlow Lite Micro needs one, too")
-        bias, _ = node.bias(3, units)
+        bias = _bias(node, units)
         node.expect_fitting_accumulators(features, np.zeros(filters, np.int32), source.zero_point)
+        stored = gemm_weights(features)
+        pointers = (
+            source_pointer(source),
+            *_feature_pointers(stored, _offsets(features, source)),
+            source_pointer(times, "time_weights"),
+            Pointer("bias", "const int32_t", bias),
+            target_pointer(state, "state"),
+            target_pointer(target),
+        )
         step = Step(
             kernel="svdf",
             function="svdf_s16" if state.dtype == "int16" else "svdf_s8",
@@ -66,23 +81,45 @@ class Svdf(Recipe):
                 "units": units,
                 "rank": options.rank,
                 "memory": times.shape[1],
-                "input_offset": -source.zero_point,
+                "packed": int(stored.packed),
                 "state_offset": -state.zero_point,
                 "output_offset": target.zero_point,
                 **_scaling(node, state, times),
             },
-            arguments=("input", "feature_weights", "time_weights", "bias", "state", "output"),
+            arguments=tuple(pointer.name for pointer in pointers),
         )
-        pointers = (
-            Pointer("input", "const int8_t", source.index),
-            Pointer("feature_weights", "const int8_t", node.input(1).index),
-            Pointer("time_weights", f"const {state.dtype}_t", times.index),
-            Pointer("bias", "const int32_t", bias),
-            Pointer("state", f"{state.dtype}_t", state.index),
-            Pointer("output", "int8_t", target.index),
-        )
-        macs = source.shape[0] * filters * (depth + times.shape[1])
+        macs = state.element_count + source.element_count * filters
         return KernelSequence("svdf", (step,), pointers, macs)
+
+
+def _units(node: Node, features: npt.NDArray[np.int8], rank: int) -> int:
+    source, (filters, depth) = node.input(0), features.shape
+    units, rest = divmod(len(features), rank)
+    if rest or source.shape[1] != depth:
+        raise node.error(f"{filters} filters of {depth} do not take {source}")
+    node.expect_shape(node.output(), (source.shape[0], units))
+    return units
+
+
+def _bias(node: Node, units: int) -> int | NewConstant:
+    if node.optional_input(3) is None:
+        raise node.error("the bias is missing; TensorFlow Lite Micro needs one, too")
+    return node.bias(3, units)[0]
+
+
+def _offsets(features: npt.NDArray[np.int8], source: TensorSpec) -> npt.NDArray[np.int32]:
+    """What the input's zero point amounts to: the start of the scores' sums."""
+    sums: npt.NDArray[np.int64] = features.astype(np.int64).sum(axis=1)
+    return (-source.zero_point * sums).astype(np.int32)
+
+
+def _feature_pointers(
+    stored: GemmWeights, offsets: npt.NDArray[np.int32]
+) -> tuple[Pointer, Pointer]:
+    return (
+        Pointer("feature_weights", "const int8_t", NewConstant(stored.data)),
+        Pointer("feature_bias", "const int32_t", NewConstant(padded_rows(offsets, 2))),
+    )
 
 
 def _state(node: Node) -> TensorSpec:

@@ -11,6 +11,8 @@ from usim.models.operators.base import Node
 
 _MAX_STEP = 1 << 16
 """Limit of strides, dilations and filter extents, so that the kernels' int32 indices suffice."""
+_MAX_SPAN = 1 << 24
+"""Limit of how far a window reaches over an image, dilated, for the same reason."""
 
 
 class Padding(IntEnum):
@@ -84,6 +86,10 @@ def slide(
     for axis in (0, 1):
         span = (window[axis] - 1) * steps.dilation[axis] + 1
         stride = steps.stride[axis]
+        if span > _MAX_SPAN:
+            raise node.error(
+                f"a window that spans {span} pixels; at most {_MAX_SPAN} are supported"
+            )
         if steps.padding is Padding.VALID:
             if span > image[axis]:
                 raise node.error(f"a window of {span} does not fit an image of {image[axis]}")
