@@ -134,8 +134,16 @@ class EmbeddedDevice(Device):
         engine = self.core.engine
         timer = engine.timer or engine.enable_timing()
         timer.keeps_replaced_code = True
-        self._polling.enabled = False
+        self.skip_polling(enabled=False)
         return timer
+
+    def skip_polling(self, *, enabled: bool) -> None:
+        """Whether loops that only poll a register are counted and not run, as from open() on.
+
+        Counts and results are the same, but what looks at each access sees fewer.
+        """
+        self.core  # noqa: B018 - there is none before open()
+        self._polling.enabled = enabled
 
     @property
     def executed_instructions(self) -> int:
