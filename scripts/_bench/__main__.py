@@ -12,6 +12,7 @@ from typing import Final
 
 import measures
 from backends import backends, many_sessions
+from firmware import firmware
 from machine import describe_machine
 from measures import BenchError, Figure
 from models import models
@@ -28,6 +29,7 @@ BENCHES: Final[dict[str, Callable[[], list[Figure]]]] = {
     "backends": backends,
     "many-sessions": many_sessions,
     "models": models,
+    "firmware": firmware,
 }
 
 

@@ -236,14 +236,20 @@ class InstructionHooks:
         terms = accesses.terms(
             lambda number: int(self._uc.reg_read(_REGISTERS[number])), self._peek
         )
+        # Of those that are known only when they run (conditional ones, say): with what their
+        # registers hold now, or any, if the block makes pointers.
+        makes_pointers = InspectReason.REGISTERS in self._counter.inspect_reasons
+        late = [
+            place
+            for place, access in accesses.at_instruction
+            if makes_pointers or self._is_register(access.address.value(terms))
+        ]
         known = [
             place
             for place, access in accesses.known
             if self._is_register(access.address.value(terms))
         ]
-        if InspectReason.REGISTERS in self._counter.inspect_reasons:
-            known += [place for place, _ in accesses.at_instruction]
-        return known
+        return known + late
 
     def _peek(self, address: int, size_bytes: int) -> int:
         """A value in memory; 0 for what is none, registers included, which a read may change."""

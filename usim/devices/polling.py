@@ -17,8 +17,11 @@ from usim.devices.events import EventQueue
 from usim.devices.host_memory import HostMemory
 from usim.devices.unicorn_engine import UnicornEngine
 
-# Loads that find the same, before it is worth a closer look.
-_PATIENCE: Final = 4
+# Loads that find the same, before a closer look: by then the branch predictor, which remembers 16
+# outcomes and counts to 3 for each pattern of them, has learnt the loop.
+_PATIENCE: Final = 40
+# Loads in one iteration.
+_LONGEST_LOOP: Final = 8
 # Iterations that cost as much time as looking at memory does, and at a MiB of it.
 _FEWEST: Final = 16
 _FEWEST_A_MIB: Final = 64
@@ -52,6 +55,8 @@ class Polling:
 
     def _forget(self) -> None:
         self._repeats = 0
+        # How many loads ago the core was there.
+        self._age = 0
         self._sight: _Sight | None = None
         self._period: tuple[int, int] | None = None
         self._content: list[bytes] | None = None
@@ -79,10 +84,10 @@ class Polling:
 
     def _look(self) -> None:
         before, now = self._sight, self._see()
-        self._sight = now
         if before is None or not now.same_place(before):
-            self._period = self._content = None
+            self._elsewhere(now)
             return
+        self._sight, self._age = now, 0
         period = now.time - before.time, now.instructions - before.instructions
         steady = period == self._period
         self._period = period
@@ -95,6 +100,13 @@ class Polling:
             self._skip(iterations, *period)
         else:
             self._content = None
+
+    def _elsewhere(self, now: _Sight) -> None:
+        """Another of the loads of a loop that compilers unrolled, or no loop."""
+        self._age += 1
+        if self._sight is None or self._age > _LONGEST_LOOP:
+            self._sight, self._age = now, 0
+            self._period = self._content = None
 
     def _see(self) -> _Sight:
         engine = self._engine
