@@ -16,6 +16,21 @@ from usim.toolchain import find_toolchain
 DATA = Path(__file__).parent / "profile" / "data"
 
 
+_QEMU_TIMEOUT_S = 60
+
+
+def run_on_qemu(elf: Path) -> tuple[int, str]:
+    """Exit code and semihosted text of a program for mps2-an500, on QEMU."""
+    command = ["qemu-system-arm", "-M", "mps2-an500", "-cpu", "cortex-m7", "-kernel", str(elf)]
+    command += ["-display", "none", "-monitor", "none", "-serial", "none"]
+    command += ["-semihosting-config", "enable=on,target=native"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=_QEMU_TIMEOUT_S, check=False
+    )
+    # QEMU writes semihosted text to its standard error where there is no character device.
+    return done.returncode, done.stdout + done.stderr
+
+
 @lru_cache(maxsize=32)
 def link(objects: tuple[bytes, ...], script: str, *options: str) -> bytes:
     with tempfile.TemporaryDirectory() as temporary:

@@ -169,7 +169,7 @@ class CortexM(Strict):
         self._spsel = bool(self._embedded.read_register("control") & SPSEL)
 
     def _abort_without_vector(self, exception: int) -> None:
-        table = self._embedded._system.value(VTOR)
+        table = self._embedded.core.system.value(VTOR)
         assert self._embedded.read(table + 4 * exception, 4) == bytes(4)
         self._abort()
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from usim.board import Board
     from usim.models import Model
     from usim.session import Session
 
-__all__ = ["Model", "Session"]
+__all__ = ["Board", "Model", "Session"]
 
-_HOMES = {"Session": "usim.session", "Model": "usim.models"}
+_HOMES = {"Board": "usim.board", "Session": "usim.session", "Model": "usim.models"}
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401

@@ -35,7 +35,7 @@ def core_clock_hz(cfgr: int, pllcfgr: int, external_hz: int | None) -> int:
         system = _pll_hz(pllcfgr, external_hz)
     else:
         system = (external_hz or 0) if source == HSE else HSI_HZ
-    return system // _divider(cfgr >> 4 & 0xF, _AHB_DIVIDERS)
+    return system // ahb_divider(cfgr)
 
 
 def describe_failure(record: ClockRecord | None) -> str:
@@ -51,8 +51,18 @@ def describe_failure(record: ClockRecord | None) -> str:
 
 def bus_clocks_hz(cfgr: int, core_hz: int) -> tuple[int, int]:
     """The clocks of APB1 and APB2."""
-    first, second = (_divider(cfgr >> shift & 7, _APB_DIVIDERS) for shift in (10, 13))
+    first, second = apb_dividers(cfgr)
     return core_hz // first, core_hz // second
+
+
+def ahb_divider(cfgr: int) -> int:
+    """What RCC_CFGR.HPRE divides the system clock by, for HCLK."""
+    return _divider(cfgr >> 4 & 0xF, _AHB_DIVIDERS)
+
+
+def apb_dividers(cfgr: int) -> tuple[int, int]:
+    """What RCC_CFGR.PPRE1 and PPRE2 divide HCLK by."""
+    return _divider(cfgr >> 10 & 7, _APB_DIVIDERS), _divider(cfgr >> 13 & 7, _APB_DIVIDERS)
 
 
 def _pll_hz(pllcfgr: int, external_hz: int | None) -> int:

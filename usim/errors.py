@@ -10,11 +10,14 @@ UsimError
 |- ArgumentError        wrong number, dtype or shape of arguments in a call
 |- DeviceError          the device could not do what was asked
 |  |- AccessError       no memory at an address
+|  |  `- ProtectionError  ... or the memory protection unit denies it
 |  |- DeviceTimeoutError  an address was not reached in time (last PC)
-|  `- LockupError       a fault that no handler on the device took
+|  |- LockupError       a fault that no handler on the device took
+|  `- FirmwareEndedError  a board's firmware crashed, exited or stopped before what was waited for
 |- TaskError            a task failed on the device (its index, function, status)
 |  `- FaultError        ... with a fault (CFSR, HFSR, MMFAR, BFAR, stacked registers)
 |- ModelError           a model file cannot be read, is not supported or does not fit
+|- ExpectationError     a board's firmware did not print, or reach, what was waited for in time
 `- DisagreementError    two targets gave different outputs for the same model and input
 
 A message says what failed, on what, and what to do about it, in one line where that is possible.
@@ -69,12 +72,24 @@ class AccessError(DeviceError):
     """No memory at an address. Attributes: address, size_bytes."""
 
 
+class ProtectionError(AccessError):
+    """The memory protection unit denies an access. Attributes: address, size_bytes."""
+
+
 class DeviceTimeoutError(DeviceError):
     """An address was not reached in time. Attributes: pc, timeout_s."""
 
 
 class LockupError(DeviceError):
     """The core locked up: a fault inside a fault, or one without a handler. Attributes: pc."""
+
+
+class FirmwareEndedError(DeviceError):
+    """Nothing more will come of a firmware. Attributes: ending (a `usim.board.Ending`)."""
+
+
+class ExpectationError(UsimError):
+    """What was waited for did not come in time. Attributes: expected, seen, timeout_s."""
 
 
 class TaskError(DeviceError):

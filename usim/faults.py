@@ -66,6 +66,18 @@ def is_stack_overflow(fault: FaultRecord, address: int | None, platform: Platfor
     return below or bool(fault.cfsr & _STACKING) or 0 < base - fault.sp <= _OVERFLOW_REACH_BYTES
 
 
+def fault_causes(fault: FaultRecord, *, precise_stores: bool = False) -> str:
+    """What CFSR and HFSR say happened, in words; `precise_stores`: a PRECISERR may be a store."""
+    causes = [text for bit, text in _CFSR_BITS.items() if fault.cfsr & bit]
+    if precise_stores and fault.cfsr & _PRECISERR:
+        causes[causes.index(_CFSR_BITS[_PRECISERR])] = "load or store where no memory is"
+    if fault.exception == _SVCALL:
+        causes.append("a supervisor call, which nothing here answers")
+    if fault.hfsr & _DEBUGEVT:
+        causes.append("breakpoint")
+    return ", ".join(causes) or "no cause given"
+
+
 def explain_fault(
     fault: FaultRecord,
     platform: Platform,
@@ -80,14 +92,7 @@ def explain_fault(
         size = platform.section("stack").size_bytes
         what = f"stack overflow (section stack, {size:,} bytes; sp {format_address(fault.sp)})"
     else:
-        causes = [text for bit, text in _CFSR_BITS.items() if fault.cfsr & bit]
-        if precise_stores and fault.cfsr & _PRECISERR:
-            causes[causes.index(_CFSR_BITS[_PRECISERR])] = "load or store where no memory is"
-        if fault.exception == _SVCALL:
-            causes.append("a supervisor call, which nothing here answers")
-        if fault.hfsr & _DEBUGEVT:
-            causes.append("breakpoint")
-        what = ", ".join(causes) or "no cause given"
+        what = fault_causes(fault, precise_stores=precise_stores)
         if address is not None:
             what += f" ({format_address(address)})"
     where = f" at {symbols.describe(fault.pc)}" if fault.pc is not None else ""

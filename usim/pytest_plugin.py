@@ -1,8 +1,11 @@
-"""pytest plugin: the fixture `usim_session`, the marker `usim`, and a report when a test fails.
+"""pytest plugin: the fixtures `usim_session` and `usim_board`, the marker `usim`, failure reports.
 
     @pytest.mark.usim(timing="count", backend=["embedded", "qemu"])
     def test_scale(usim_session):
         module = usim_session.load_module(SOURCE)
+
+    def test_boot(usim_board):
+        usim_board("firmware.elf").wait_for_line("ready")
 
 pytest loads this in every run where usim is installed, so nothing of usim is imported before a test
 asks for the fixture.
@@ -10,7 +13,8 @@ asks for the fixture.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -18,6 +22,7 @@ import pytest
 if TYPE_CHECKING:
     import pluggy
 
+    from usim.board import Board
     from usim.session import Session
 
 _MARKER: Final = (
@@ -25,6 +30,7 @@ _MARKER: Final = (
     "with, as keywords of usim.Session; a list of backends runs the test on each."
 )
 _SESSION: Final = pytest.StashKey["Session"]()
+_BOARDS: Final = pytest.StashKey["list[Board]"]()
 _PASSED: Final = pytest.StashKey[bool]()
 
 
@@ -85,11 +91,39 @@ def usim_session(request: pytest.FixtureRequest) -> Iterator[Session]:
         session.close()
 
 
+@pytest.fixture
+def usim_board(request: pytest.FixtureRequest) -> Iterator[Callable[..., Board]]:
+    """A function that boots a firmware: `board = usim_board("firmware.elf")`, a usim.Board.
+
+    Further arguments are Board's; platform and timing come from the marker `usim` and the option
+    --usim-platform unless given. A relative name is looked for beside the test's file, then in the
+    current folder. Boards are powered down when the test ends.
+    """
+    from usim.board import Board  # noqa: PLC0415 - see above
+
+    boards = request.node.stash.setdefault(_BOARDS, [])
+    marked = _options(request.node)
+
+    def boot(image: str | Path, **options: Any) -> Board:  # noqa: ANN401
+        for name in ("platform", "timing"):
+            if name in marked:
+                options.setdefault(name, marked[name])
+        options.setdefault("platform", request.config.getoption("--usim-platform"))
+        beside = request.path.parent / image
+        board = Board(beside if beside.exists() else Path(image), **options).open()
+        boards.append(board)
+        return board
+
+    yield boot
+    for board in boards:
+        board.close()
+
+
 @pytest.hookimpl(hookwrapper=True)  # and not wrapper=True, which pytest 7.0 does not know
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pluggy.Result[pytest.TestReport], None]:
-    """Add what is known of the session to a failed test's report."""
+    """Add what is known of the session, or of the boards, to a failed test's report."""
     report = (yield).get_result()
     if call.when == "call":
         item.stash[_PASSED] = report.passed
@@ -99,6 +133,11 @@ def pytest_runtest_makereport(
 
         error = call.excinfo.value if call.excinfo else None
         report.sections.append(("usim", describe_failure(session, error)))
+    if report.failed and call.when == "call":
+        for board in item.stash.get(_BOARDS, []):
+            from usim.report.board_summary import describe_board  # noqa: PLC0415 - see above
+
+            report.sections.append((f"usim {board.program.file}", describe_board(board)))
 
 
 def _options(node: pytest.Item) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Reads Renode platform files (.repl): the subset that says which peripheral sits where.
 
-Format: Renode's documentation, "Platform description format". Interrupts, `init:` and `reset:`
-blocks are checked for shape and skipped, because nothing here runs them; of the system bus's
-`init:` the tags are kept, which name addresses that no model stands for and say what is read there.
+Format: Renode's documentation, "Platform description format". `init:` and `reset:` blocks are
+checked for shape and skipped, because nothing here runs them; of the system bus's `init:` the tags
+are kept, which name addresses that no model stands for and say what is read there.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Final
 
 from usim.description_files import read_text
+from usim.repl_connections import Connection, read_connections
 from usim.repl_text import LogicalLine, block_end, logical_lines, split_statements
 
 Value = int | str | bool | float
@@ -46,6 +47,7 @@ class Peripheral:
     properties: Mapping[str, Value]
     line: int
     file: Path
+    connections: tuple[Connection, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class _Draft:
     addresses: tuple[int, ...] = ()
     range_bytes: int | None = None
     properties: dict[str, Value] = field(default_factory=dict)
+    connections: list[Connection] = field(default_factory=list)
 
     def finish(self) -> Peripheral:
         size = self.properties.get("size", self.range_bytes)
@@ -107,6 +110,7 @@ class _Draft:
             MappingProxyType(self.properties),
             self.at.number,
             self.at.file,
+            tuple(self.connections),
         )
 
 
@@ -260,6 +264,7 @@ def _read_attribute(draft: _Draft, line: LogicalLine) -> bool:
     if arrow and '"' not in head:
         if not destination.strip():
             line.fail("an interrupt leads nowhere; write `-> nvic@37`")
+        draft.connections += read_connections(line, head, destination)
         return True
     match = _PROPERTY.fullmatch(line.text)
     if match is None:

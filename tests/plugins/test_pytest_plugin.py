@@ -118,7 +118,7 @@ def test_several_backends_run_a_test_on_each_and_options_serve_those_without_mar
 @needs_qemu
 def test_the_test_in_the_documentation_passes(run):
     page = (ROOT / "docs" / "testing.md").read_text("utf-8")
-    (example,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    example, _ = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     run(example).assert_outcomes(passed=2)
 
 

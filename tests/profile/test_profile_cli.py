@@ -122,7 +122,7 @@ def test_an_unknown_function_is_an_error_before_anything_runs(mixed_elf, usim_co
 
 
 def test_a_fault_ends_with_one_line_and_exit_code_1(program, usim_command):
-    result = usim_command("profile", program("int main(void) { return *(int *)0x50000000; }"))
+    result = usim_command("profile", program("int main(void) { return *(int *)0x58000000; }"))
     assert re.search(r"error: program.elf faulted at 0x\w+ in main", _error(result))
 
 

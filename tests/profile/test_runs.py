@@ -84,8 +84,8 @@ def test_the_limit_ends_an_endless_program_with_what_is_known_so_far(program, re
 @pytest.mark.parametrize(
     ("body", "what"),
     [
-        ("*(volatile int *)0x50000000 = 1;", "a store to 0x5000_0000, where no RAM is"),
-        ("return *(volatile int *)0x50000000;", "a load from 0x5000_0000, where nothing is"),
+        ("*(volatile int *)0x58000000 = 1;", "a store to 0x5800_0000, where no RAM is"),
+        ("return *(volatile int *)0x58000000;", "a load from 0x5800_0000, where nothing is"),
         ('__asm volatile("udf 1");', r"an undefined instruction \(01 de"),
         ("((void (*)(void))0x30000001)();", "a jump to 0x3000_0000, where no code can be"),
     ],
@@ -101,14 +101,14 @@ def test_a_fault_is_named_with_function_and_line(program, recorded, body, what):
 def test_a_fault_without_a_handler_is_named_as_well(tmp_path, recorded):
     path = tmp_path / "a.elf"
     source = (
-        "void Reset_Handler(void) { *(volatile int *)0x50000000 = 1; }\n"
+        "void Reset_Handler(void) { *(volatile int *)0x58000000 = 1; }\n"
         '__attribute__((section(".isr_vector"), used)) const unsigned table[1] = {0x20010000};\n'
         '__attribute__((section(".isr_vector"), used)) void (*const reset)(void) = Reset_Handler;\n'
         '__attribute__((section(".isr_vector"), used)) const unsigned others[14] = {0};\n'
     )
     path.write_bytes(build_alone(source))
     with pytest.raises(
-        DeviceError, match=r"faulted at .* in Reset_Handler.*a store to 0x5000_0000"
+        DeviceError, match=r"faulted at .* in Reset_Handler.*a store to 0x5800_0000"
     ):
         recorded(path)
 

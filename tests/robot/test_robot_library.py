@@ -305,7 +305,7 @@ Output To A File And Back
 
 def test_the_plan_in_the_documentation_passes(tmp_path):
     page = (HERE.parents[1] / "docs" / "testing.md").read_text("utf-8")
-    (plan,) = re.findall(r"^```robotframework\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    plan, _ = re.findall(r"^```robotframework\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     (tmp_path / "kernels").symlink_to(HERE / "kernels")
     tests = run_robot(plan, tmp_path)
     assert len(tests) == 3

@@ -44,19 +44,19 @@ class Machine:
 
     @property
     def timer(self) -> CycleTimer:
-        found: CycleTimer | None = self.device._core().timer
+        found: CycleTimer | None = self.device.core.engine.timer
         assert found is not None
         return found
 
     @property
     def memory(self) -> MemoryModel:
-        found: MemoryModel | None = self.device._core().memory
+        found: MemoryModel | None = self.device.core.engine.memory
         assert found is not None
         return found
 
     @property
     def uc(self) -> Any:
-        return self.device._core()._uc
+        return self.device.core.engine._uc
 
     @property
     def instructions(self) -> int:

@@ -181,7 +181,7 @@ def record(text: str, at: int) -> list[BlockRun]:
             m.device.write(REGISTERS[register] - 8, bytes.fromhex("4000000080000000"))
             m.device.write(REGISTERS[register], filled()[:0x200])
         m.device.write(SRAM_DATA + 0x900, filled()[16:])
-        recorder = AccessRecorder(m.device._core())
+        recorder = AccessRecorder(m.device.core.engine)
         m.run(f"{text}; nop", at, REGISTERS)
         return recorder.runs
 
@@ -260,7 +260,7 @@ def test_the_native_side_looks_up_each_joined_line_once():
     )
     with machine() as m:
         m.caches(instruction=False, data=True)
-        recorder = AccessRecorder(m.device._core())
+        recorder = AccessRecorder(m.device.core.engine)
         m.run("; ".join([f"mov r8, r0; mov r9, r2; {text}"]), ITCM + 0x100, REGISTERS)
         lines = [line for run in recorder.runs for line in run.looked_up]
         assert m.hits() + m.misses() == sum(line * LINE_BYTES >= SRAM for line in lines) > 30
@@ -270,7 +270,7 @@ def test_the_first_convolution_of_the_cifar_network():
     """Compiled code, thousands of blocks of it: exactly the lines that it touches."""
     with usim.Session("stm32f746", timing="full").open() as session:
         model = session.load_model("usim/demo/cifar10_cnn.tflite")
-        recorder = AccessRecorder(session._device._core(), at_most=6000)
+        recorder = AccessRecorder(session._device.core.engine, at_most=6000)
         with pytest.raises(EnoughError):
             model.profile(np.zeros((1, 32, 32, 3), np.int8))
         runs = recorder.runs

@@ -319,7 +319,7 @@ def test_the_runtime_switches_them_on_for_a_batch_and_off_when_the_host_looks():
         model = session.load_model("usim/demo/cifar10_cnn.tflite")
         model.profile(np.zeros((1, 32, 32, 3), np.int8))
         device = session._device
-        used = {use.name: use for use in device._core().memory.use()}
+        used = {use.name: use for use in device.core.engine.memory.use()}
         assert used["data"].hits > 10 * used["data"].misses > 0
-        ccr = device._system.read(CCR - 0xE000_0000, 4)
+        ccr = device.core.system.read(CCR - 0xE000_0000, 4)
         assert ccr & 0x30000 == 0

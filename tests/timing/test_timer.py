@@ -32,7 +32,7 @@ GAP = "; ".join([".balign 8; dsb", "isb", *["nop"] * 24])
 
 
 def run_mixed(m: Machine, at: int = ITCM) -> int:
-    if m.device._core().memory is not None:
+    if m.device.core.engine.memory is not None:
         m.caches(instruction=True, data=True)
     return m.run(MIXED, at, REGISTERS)
 

@@ -62,8 +62,8 @@ REPL_CHANGES = {
         "8 MPU regions in the YAML, numberOfMPURegions None in the .repl",
     ),
     "clock": (
-        "    frequency: 216000000",
-        "    frequency: 200000000",
+        "0xE0001000\n    frequency: 216000000",
+        "0xE0001000\n    frequency: 200000000",
         "clock 216000000 Hz in the YAML, DWT frequency 200000000 in the .repl",
     ),
     "flash size": (

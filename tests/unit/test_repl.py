@@ -34,7 +34,16 @@ def test_the_shipped_file_has_the_memories_and_the_peripherals() -> None:
         "sram2": ((0x2004_C000,), 0x4000),
     }
     usarts = {usart.name: usart.addresses for usart in machine.of_type("UART.STM32F7_USART")}
-    assert usarts == {"usart1": (0x4001_1000,), "usart3": (0x4000_4800,)}
+    assert usarts == {
+        "usart1": (0x4001_1000,),
+        "usart2": (0x4000_4400,),
+        "usart3": (0x4000_4800,),
+        "uart4": (0x4000_4C00,),
+        "uart5": (0x4000_5000,),
+        "usart6": (0x4001_1400,),
+        "uart7": (0x4000_7800,),
+        "uart8": (0x4000_7C00,),
+    }
     (cpu,) = machine.of_type("CPU.CortexM")
     assert cpu.properties["cpuType"] == "cortex-m7"
     assert cpu.addresses == ()

@@ -19,6 +19,7 @@ COMMANDS = {
     "platforms": ("usim.cli.platforms:platforms", "List, show and check the chips."),
     "doctor": ("usim.cli.doctor:doctor", "Check what is installed, and say how to get the rest."),
     "inspect": ("usim.cli.inspect:inspect", "Show a model, its memory plan and where it fits."),
+    "exec": ("usim.cli.exec:exec_", "Boot a firmware image (ELF, HEX, .bin) and talk to it."),
     "profile": ("usim.cli.profile:profile", "Say where the cycles of a bare-metal program go."),
     "export": ("usim.cli.export:export", "Write a model as an executable for other tools."),
     "serve": ("usim.cli.serve:serve", "Let a debugger work on an emulated chip."),

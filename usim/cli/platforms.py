@@ -99,8 +99,10 @@ def _facts_table(platform: Platform) -> Table:
 def _memory_table(platform: Platform) -> Table:
     columns = ("region", "section", "from", "to", "size", "free")
     table = make_table("Memory map", *columns, numeric=("size", "free"))
-    for region in sorted(platform.regions, key=lambda region: region.base):
-        note = f"(also {region.alias_of})" if region.alias_of else f"({region.kind})"
+    regions = (*platform.regions, *platform.external)
+    for region in sorted(regions, key=lambda region: region.base):
+        outside = ", external" if region in platform.external else ""
+        note = f"(also {region.alias_of})" if region.alias_of else f"({region.kind}{outside})"
         free = format_bytes(_free_bytes(platform, region))
         table.add_row(region.name, note, *_range_cells(region), free)
         for name, extent in _occupants(platform, region):

@@ -12,7 +12,8 @@ import click
 from usim.cli.output_path import OutputPath
 from usim.platforms import Platform, load_platform
 from usim.profile.program import read_program
-from usim.profile.run import MAX_ARGUMENTS, Recording, Request, record
+from usim.profile.recording import Recording, Request
+from usim.profile.run import MAX_ARGUMENTS, record
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _SCALES: Final = {"s": 1.0, "ms": 1e-3, "us": 1e-6}

@@ -88,7 +88,7 @@ def serve(platform_name: str, image: Path | None, timing: Timing, **ports: Any) 
             click.echo(_invite_openocd(platform, listen, port))
         if gdb is not None:
             port = listen_for_gdb(server, (listen, gdb))
-            click.echo(_invite_gdb(platform, listen, port, image))
+            click.echo(invite_gdb(platform, listen, port, image))
         chip.reset(halt=gdb is not None)
         sys.stdout.flush()
         server.run()
@@ -102,7 +102,8 @@ def _invite_openocd(platform: Platform, host: str, port: int) -> str:
     )
 
 
-def _invite_gdb(platform: Platform, host: str, port: int, image: Path | None) -> str:
+def invite_gdb(platform: Platform, host: str, port: int, image: Path | None) -> str:
+    """Where a chip listens, and the command to type elsewhere."""
     program = shlex.quote(str(image)) if image else "firmware.elf -ex load"
     return (
         f"{platform.name} listens for gdb on {host}:{port}\n"

@@ -57,7 +57,7 @@ class ChipBus:
         FLASH_SR alone, as a programming routine expects.
         """
         flash, region = self._chip.flash, self._platform.region_at(address)
-        if flash is None or region is None or region.kind != "flash" or region.alias_of:
+        if flash is None or region is None or region.alias_of or not self._is_flash(address):
             return False
         return flash.program(address - region.base, data)
 
@@ -119,8 +119,9 @@ class ChipBus:
         return any(address in space for space in self._spaces)
 
     def _is_flash(self, address: int) -> bool:
+        """Whether the chip's own flash is there; a board's is behind its own interface."""
         region = self._platform.region_at(address)
-        return region is not None and region.kind == "flash"
+        return region in self._platform.regions and region is not None and region.kind == "flash"
 
 
 def _accesses(address: int, size_bytes: int) -> Iterator[tuple[int, int]]:

@@ -9,20 +9,28 @@ from __future__ import annotations
 import ctypes
 import logging
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 from typing import Final
 
 from usim.devices.base import COUNT_KINDS, Capabilities, Device, Timing
 from usim.devices.chip_bus import ChipBus
-from usim.devices.exceptions import ExceptionModel
+from usim.devices.cortex_m7 import CortexM7
+from usim.devices.events import EventQueue
 from usim.devices.host_memory import FlashCells, HostMemory
-from usim.devices.peripherals import USART_TYPE, build_peripherals
+from usim.devices.peripherals import (
+    USART_TYPE,
+    ChipPeripherals,
+    ResetCause,
+    build_peripherals,
+)
+from usim.devices.peripherals.flash import ACR
 from usim.devices.peripherals.rcc import ResetAndClockControl
 from usim.devices.peripherals.usart import Usart
-from usim.devices.system_registers import CFSR, DFSR, VTOR, DebugUnit, SystemRegisters
+from usim.devices.polling import Polling
+from usim.devices.system_registers import BASE, CFSR, DFSR, VTOR, DebugUnit
 from usim.devices.unicorn_engine import REGISTER_IDS, Stop, StopKind, UnicornEngine
-from usim.errors import DeviceError, DeviceTimeoutError
+from usim.errors import DeviceError, DeviceTimeoutError, ProtectionError
 from usim.formatting import format_address
 from usim.platforms import Platform
 from usim.repl import PlatformFile, read_repl
@@ -35,18 +43,9 @@ _LOG = logging.getLogger(__name__)
 # Between slices Python looks at the clock and at Ctrl-C; 0.02 to 0.1 s of emulation.
 _SLICE_INSTRUCTIONS: Final = 5_000_000
 _ERASED_FLASH: Final = b"\xff"
-_CLEARED_BY_RESET: Final = (
-    *(f"r{i}" for i in range(13)),
-    "ipsr",
-    "control",
-    "primask",
-    "basepri",
-    "faultmask",
-    "fpscr",
-    "msp",
-    "psp",
-    "xpsr",
-)
+# FLASH_ACR (RM0385 3.7.1).
+_LATENCY: Final = 0xF
+_ARTEN: Final = 1 << 9
 
 
 class EmbeddedDevice(Device):
@@ -55,7 +54,8 @@ class EmbeddedDevice(Device):
     def __init__(self, platform: Platform, timing: Timing = "count") -> None:
         super().__init__(platform)
         self._timing = timing
-        self._engine: UnicornEngine | None = None
+        self._core_or_none: CortexM7 | None = None
+        self._reset_cause = ResetCause.PIN
 
     @property
     def capabilities(self) -> Capabilities:
@@ -73,54 +73,79 @@ class EmbeddedDevice(Device):
     def open(self) -> None:
         """Build the machine; memory is zero, flash erased."""
         self.close()
-        engine = UnicornEngine()
-        if self._timing != "count":
-            engine.enable_timing()
-        self._system = SystemRegisters(
-            engine.executed_now if self._timing == "count" else engine.cycles_now,
-            lambda on: engine.counter.set_divide_trap(enabled=on),
-        )
-        self._map_memories(engine)
-        self._map_registers(engine)
-        self._engine = engine
-        if self._timing == "full":
-            self._system.caches = engine.enable_memory_timing(self.platform)
-        self._exceptions = ExceptionModel(engine, self, self._system)
-        self._reset()
+        core = CortexM7(self.platform, self._timing, self)
+        self._map_memories(core.engine)
+        self._build_chip(core)
+        self._core_or_none = core
+        self._reset(ResetCause.POWER_ON)
 
     def close(self) -> None:
         """Free the machine."""
-        if self._engine is not None:
-            self._engine.close()
-            self._engine = None
+        if self._core_or_none is not None:
+            self._core_or_none.engine.close()
+            self._core_or_none = None
 
-    # For profiles: one slice at a time, with what happened in it.
+    # For profiles and firmware: one slice at a time, with what happened in it.
 
-    def boot(self, vector_table: int) -> None:
-        """Reset with VTOR, stack pointer and pc from this vector table (B1.5.5)."""
-        self.reset()
-        self._system.set_value(VTOR, vector_table)
+    def boot(
+        self, vector_table: int, *, cause: ResetCause | None = None, fpu_on: bool = False
+    ) -> None:
+        """Reset with VTOR, stack pointer and pc from this vector table (B1.5.5).
+
+        Without `cause` it is a reset by the pin. With `fpu_on` the program need not switch the
+        floating-point unit on, and may load several words from unaligned addresses.
+        """
+        self.transactions.runs += 1
+        self._reset(cause or ResetCause.PIN)
+        core = self.core
+        if not fpu_on:
+            core.be_strict()
+        core.system.set_value(VTOR, vector_table)
         words = self.load(vector_table, 8)
         self.write_register("msp", int.from_bytes(words[:4], "little") & ~3)
         self.write_register("sp", int.from_bytes(words[:4], "little") & ~3)
         self.write_register("pc", int.from_bytes(words[4:], "little"))
 
+    def follow_flash_interface(self) -> None:
+        """Let reads of the flash take what FLASH_ACR says now, not what the platform states."""
+        if self._chip.flash is not None:
+            self._follow_access_control(self._chip.flash.read_word(ACR))
+
+    @property
+    def reset_cause(self) -> ResetCause:
+        """Who asked for the reset that a RESET stop is about."""
+        return self._reset_cause
+
+    @property
+    def core(self) -> CortexM7:
+        """The core with its own units; DeviceError before open()."""
+        if self._core_or_none is None:
+            raise DeviceError("the device is not open: call open() first")
+        return self._core_or_none
+
+    @property
+    def chip(self) -> ChipPeripherals:
+        """Peripherals, clocks and simulated time."""
+        self.core  # noqa: B018 - there is none before open()
+        return self._chip
+
     def recorder(self) -> CycleTimer:
         """What records which blocks ran and who called whom; with timing "count" from now on."""
-        engine = self._core()
+        engine = self.core.engine
         timer = engine.timer or engine.enable_timing()
         timer.keeps_replaced_code = True
+        self._polling.enabled = False
         return timer
 
     @property
     def executed_instructions(self) -> int:
         """Since open()."""
-        return self._core().counter.executed
+        return self.core.engine.counter.executed
 
     @property
     def counted(self) -> int:
         """What `capabilities.count` names, since open()."""
-        engine = self._core()
+        engine = self.core.engine
         if self._timing == "count" or engine.timer is None:
             return engine.counter.executed
         return engine.timer.cycles
@@ -128,45 +153,86 @@ class EmbeddedDevice(Device):
     @property
     def fault_status(self) -> int:
         """CFSR."""
-        return self._system.value(CFSR)
+        return self.core.system.value(CFSR)
 
     @property
     def cache_use(self) -> tuple[CacheUse, ...]:
         """Hits and misses of the caches since the reset; empty where they are not modelled."""
-        memory = self._core().memory
+        memory = self.core.engine.memory
         return memory.use() if memory is not None else ()
 
+    @property
+    def events(self) -> EventQueue:
+        """What is scheduled, in cycles (or instructions) since open(), sleep included."""
+        return self.core.execution.events
+
+    @property
+    def now(self) -> int:
+        """`counted`, and what the core has slept on top."""
+        return self.events.now
+
+    @property
+    def exceptions_entered(self) -> dict[int, int]:
+        """How often each exception was entered since open(), by its number."""
+        return dict(self.core.exceptions.entered)
+
     def run_slice(self, stop_address: int, instructions: int) -> Stop:
-        """Run until `stop_address`, for `instructions` or so, or to an event, which isn't taken."""
-        return self._core().run(stop_address & ~1, instructions)
+        """Run until `stop_address`, for `instructions` or so, or to what the host has to handle.
+
+        Interrupts are taken and sleep is skipped on the way; faults, SVC and exception returns are
+        for take_exception(). SLEEP: nothing that is scheduled can wake the core. RESET: the program
+        or a watchdog asks for one. HALTED: halt() was called.
+        """
+        return self.core.execution.run(stop_address & ~1, instructions)
 
     def set_breakpoints(self, addresses: Collection[int]) -> None:
         """Have `run_slice` stop at these addresses too (REACHED)."""
-        self._core().set_breakpoints(addresses)
+        self.core.engine.set_breakpoints(addresses)
 
     def attach_debug(self, unit: DebugUnit) -> None:
         """Have accesses to the system space ask a debug unit first."""
-        self._system.debug = unit
+        self.core.system.debug = unit
 
     def write_dwt(self, address: int, value: int) -> None:
         """Set DWT_CTRL or DWT_CYCCNT, whether they are locked or not."""
-        self._system.dwt.set(address, value)
+        self.core.system.dwt.set(address, value)
 
     def add_debug_status(self, bits: int) -> None:
         """Set bits of DFSR."""
-        self._system.set_bits(DFSR, bits)
+        self.core.system.set_bits(DFSR, bits)
 
     def set_watchpoints(self, watchpoints: Sequence[Watchpoint]) -> None:
         """Have `run_slice` stop behind accesses of the program's to these (WATCHED)."""
-        self._core().set_watchpoints(watchpoints)
+        self.core.engine.set_watchpoints(watchpoints)
 
     def halt(self) -> None:
-        """End the running slice, from within a callback."""
-        self._core().halt()
+        """End the running slice with HALTED, from within a callback or an event."""
+        self.core.execution.halt()
+
+    def wake(self) -> None:
+        """Have the core leave WFI or WFE."""
+        self.core.execution.wake()
+
+    @property
+    def is_asleep(self) -> bool:
+        """Whether the core waits in WFI or WFE."""
+        return self.core.execution.is_asleep
+
+    def watch_exceptions(
+        self, on_enter: Callable[[int, Stop], None], on_leave: Callable[[int], None]
+    ) -> None:
+        """Have each exception told when its handler is about to start, and when it is over."""
+        exceptions = self.core.exceptions
+        exceptions.on_enter, exceptions.on_leave = on_enter, on_leave
+
+    @property
+    def accessing_pc(self) -> int:
+        """The instruction that accesses a register, from within a callback of the access."""
+        return self.core.engine.accessing_pc
 
     def take_exception(self, stop: Stop) -> None:
         """Enter the exception that `stop` calls for, or return from it; LockupError if it can't."""
-        self._exceptions.take(stop)
+        self.core.execution.take(stop)
 
     # The bus as the chip's debug port sees it: memory, peripherals and the system space.
 
@@ -175,7 +241,7 @@ class EmbeddedDevice(Device):
 
         AccessError where nothing answers, and for flash that is protected from being read out.
         """
-        self._core()
+        self.core  # noqa: B018 - there is none before open()
         return self._bus.read(address, size_bytes)
 
     def bus_write(self, address: int, data: bytes) -> None:
@@ -184,26 +250,24 @@ class EmbeddedDevice(Device):
         Flash is programmed as by the core's own stores, in the width of FLASH_CR.PSIZE. AccessError
         where nothing answers, and for flash while programming is not set up.
         """
-        self._core()
+        self.core  # noqa: B018 - there is none before open()
         self._bus.write(address, data)
 
     @property
     def clocks(self) -> ResetAndClockControl | None:
         """The clock tree as software has set it up; None where the platform has no RCC."""
-        self._core()
-        return self._chip.clocks
+        return self.chip.clocks
 
     def usart_output(self, name: str) -> bytes:
         """What the program has sent on a USART since open(); it survives a reset."""
-        return bytes(self._usart(name).sent)
+        return self._usart(name).sent
 
     def usart_input(self, name: str, data: bytes) -> None:
-        """Send bytes to the program; each waits until the program reads it."""
+        """Send bytes to the program, one after another once its receiver is on."""
         self._usart(name).receive(data)
 
     def _usart(self, name: str) -> Usart:
-        self._core()
-        if name not in self._chip.usarts:
+        if name not in self.chip.usarts:
             raise self._no_usart(name)
         return self._chip.usarts[name]
 
@@ -212,12 +276,27 @@ class EmbeddedDevice(Device):
     def load(self, address: int, size_bytes: int) -> bytes:
         """The core's own read, for the exception model."""
         self._check(address, size_bytes, "read")
+        self._refuse_denied(address, size_bytes, is_write=False)
         return self._read(address, size_bytes)
+
+    def load_vector(self, address: int) -> bytes:
+        """The core's read of a vector, by the default memory map (B3.5.1)."""
+        self._check(address, 4, "read")
+        return self._read(address, 4)
 
     def store(self, address: int, data: bytes) -> None:
         """The core's own write, for the exception model."""
         self._check(address, len(data), "write")
+        self._refuse_denied(address, len(data), is_write=True)
         self._write(address, data)
+
+    def _refuse_denied(self, address: int, size_bytes: int, *, is_write: bool) -> None:
+        if self.core.mpu.denies(address, size_bytes, is_write=is_write):
+            raise ProtectionError(
+                f"the MPU denies access to {format_address(address)}",
+                address=address,
+                size_bytes=size_bytes,
+            )
 
     @cached_property
     def _machine(self) -> PlatformFile:
@@ -237,76 +316,88 @@ class EmbeddedDevice(Device):
                 engine.map_memory(address, buffer, writable=not flash)
                 self._memory.add(address, buffer)
 
-    def _map_registers(self, engine: UnicornEngine) -> None:
+    def _build_chip(self, core: CortexM7) -> None:
         flash = next(
             (r for r in self.platform.regions if r.kind == "flash" and not r.alias_of), None
         )
         cells = FlashCells(self._memory, flash.base) if flash else None
-        self._chip = build_peripherals(self._machine, cells, self.platform.external_clock_hz)
-        self._bus = ChipBus(self.platform, self._memory, self._system, self._chip)
+        hse_hz, events = self.platform.external_clock_hz, core.execution.events
+        self._chip = chip = build_peripherals(
+            self._machine, cells, hse_hz, events, core.interrupt_line
+        )
+        chip.reset_request.on_request = self._request_reset
+        core.execution.on_reset_request = lambda: self._request_reset(ResetCause.SOFTWARE)
+        if chip.exti is not None:
+            chip.exti.on_event = lambda _line: core.execution.send_event()
+        if chip.flash is not None:
+            chip.flash.on_access_control = self._follow_access_control
+        self._bus = ChipBus(self.platform, self._memory, core.system, chip)
+        self._polling = Polling(core.engine, events, self._memory)
         for space, read, write in self._bus.register_spaces():
-            engine.map_registers(space, read, write)
-        engine.store_to_read_only = self._bus.store_to_flash
+            accesses = self._polling.watch(space.start, read, write)
+            if BASE in space:
+                accesses = core.privileged_only(*accesses)
+            core.engine.map_registers(space, *accesses)
+        core.engine.store_to_read_only = self._bus.store_to_flash
 
-    def _core(self) -> UnicornEngine:
-        if self._engine is None:
-            raise DeviceError("the device is not open: call open() first")
-        return self._engine
+    def _request_reset(self, cause: ResetCause) -> None:
+        self._reset_cause = cause
+        self.core.execution.request_reset()
 
-    def _reset(self) -> None:
-        engine = self._core()
-        for name in _CLEARED_BY_RESET:
-            engine.write_register(name, 0)
-        engine.write_register("lr", 0xFFFF_FFFF)
-        engine.write_register("pc", 1)
-        if engine.timer is not None:
-            engine.timer.restart()
-        self._system.reset()
-        self._chip.bus.reset()
+    def _follow_access_control(self, acr: int) -> None:
+        if self._core_or_none is not None and self.core.engine.memory is not None:
+            self.core.engine.memory.set_flash(acr & _LATENCY, art=bool(acr & _ARTEN))
+
+    def _reset(self, cause: ResetCause = ResetCause.PIN) -> None:
+        self.core.reset()
+        self._chip.reset(cause)
+        memory = self.core.engine.memory
+        if memory is not None:
+            memory.set_flash(self.platform.flash.wait_states, art=True)
 
     def _read(self, address: int, size_bytes: int) -> bytes:
-        self._core()
+        self.core  # noqa: B018 - there is none before open()
         return self._memory.read(address, size_bytes)
 
     def _write(self, address: int, data: bytes) -> None:
-        self._core()
+        self.core  # noqa: B018 - there is none before open()
         self._memory.write(address, data)
 
     def _read_register(self, name: str) -> int:
         self._check_register(name)
-        return self._core().read_register(name)
+        return self.core.engine.read_register(name)
 
     def _write_register(self, name: str, value: int) -> None:
         self._check_register(name)
         if name in {"pc", "r15"}:
-            self._core().jump(value)
+            self.core.engine.jump(value)
         else:
-            self._core().write_register(name, value)
+            self.core.engine.write_register(name, value)
 
     def _check_register(self, name: str) -> None:
         if name not in REGISTER_IDS:
             raise DeviceError(f"no register {name!r}; there are {', '.join(REGISTER_IDS)}")
 
     def _run_until(self, address: int, timeout_s: float) -> None:
-        engine = self._core()
+        execution = self.core.execution
         deadline = time.monotonic() + timeout_s
         while True:
-            stop = engine.run(address, _SLICE_INSTRUCTIONS)
+            stop = execution.run(address, _SLICE_INSTRUCTIONS)
             if stop.kind is StopKind.REACHED:
                 return
-            if stop.kind not in {StopKind.SLICE, StopKind.SLEEP}:
+            if stop.kind is StopKind.RESET:
+                raise DeviceError(
+                    f"the program asked for a system reset at {format_address(stop.pc)}", pc=stop.pc
+                )
+            if stop.kind not in {StopKind.SLICE, StopKind.SLEEP, StopKind.HALTED}:
                 _LOG.debug("%s at %s", stop.kind.name, format_address(stop.pc))
-                self._exceptions.take(stop)
-            # Nothing here can wake a sleeping core, so sleep lasts until the deadline as well.
+                execution.take(stop)
             if time.monotonic() >= deadline or stop.kind is StopKind.SLEEP:
+                asleep = ", asleep (wfi) with no interrupt to come"
                 raise DeviceTimeoutError(
                     f"{format_address(address)} was not reached within {timeout_s:g} s; "
                     f"last pc {format_address(stop.pc)}"
-                    + (
-                        ", asleep (wfi) with no interrupt to come"
-                        if stop.kind is StopKind.SLEEP
-                        else ""
-                    ),
+                    + (asleep if stop.kind is StopKind.SLEEP else ""),
                     pc=stop.pc,
                     timeout_s=timeout_s,
                 )

@@ -24,6 +24,23 @@ class HostMemory:
         """Put a buffer at `address`; the same one may stand at several."""
         self._memories.append((address, buffer))
 
+    @property
+    def ram_bytes(self) -> int:
+        """How much of it programs can write."""
+        return sum(len(buffer) for buffer in self._ram())
+
+    def snapshot(self) -> list[bytes]:
+        """What programs can have written."""
+        return [ctypes.string_at(buffer, len(buffer)) for buffer in self._ram()]
+
+    def _ram(self) -> list[Buffer]:
+        flash = [region for region in self._platform.regions if region.kind == "flash"]
+        return [
+            buffer
+            for base, buffer in self._memories
+            if not any(region.base <= base < region.end for region in flash)
+        ]
+
     def buffer_at(self, address: int) -> Buffer:
         """The memory that begins at `address`."""
         return next(buffer for base, buffer in self._memories if base == address)

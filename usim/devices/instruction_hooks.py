@@ -7,12 +7,13 @@ those of its instructions are hooked that need a look each time they run.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from unicorn import Uc, UcError, arm_const, unicorn_const
 from unicorn.unicorn_py3.unicorn import uclib
 
+from usim.devices.block_boundaries import instructions_in
 from usim.errors import DeviceError
 from usim.timing.addresses import find_accesses
 from usim.timing.counter import InspectReason, InstructionCounter, divisions_in
@@ -31,6 +32,31 @@ Hook = ctypes.c_size_t
 EVERYWHERE: Final = (1, 0)
 
 
+_SEND_EVENT: Final = (b"\x40\xbf", b"\xaf\xf3\x04\x80")  # SEV (A7.7.129)
+
+
+def _size_at(halfword: bytes) -> int:
+    return 4 if halfword[1] >> 3 >= 0x1D else 2
+
+
+def _sends_of_events(code: bytes, address: int) -> Iterator[int]:
+    """Where a block of Thumb code has SEV."""
+    offset = 0
+    while offset + 2 <= len(code):
+        size = _size_at(code[offset : offset + 2])
+        if code[offset : offset + size] in _SEND_EVENT:
+            yield address + offset
+        offset += size
+
+
+def _behind_special_registers(code: bytes, address: int) -> Iterator[int]:
+    """Where instructions stand behind MRS, MSR and CPS (B5.2)."""
+    for place in instructions_in(code, address):
+        first = int.from_bytes(code[place - address : place - address + 2], "little")
+        if first >> 4 == 0xF38 or first == 0xF3EF or first >> 5 == 0xB66 >> 1:
+            yield place + (2 if first >> 12 == 0xB else 4)
+
+
 class InstructionHooks:
     """The hooks of one core; `memory` is the timing model that wants to see accesses, if any."""
 
@@ -43,6 +69,9 @@ class InstructionHooks:
         self._serving_register = False
         self._unhooked_accesses: list[int] = []
         self._hooked: set[tuple[int, str]] = set()
+        self._passing: Hook | None = None
+        # Told once a block is met that may write CONTROL.
+        self.on_control_write: Callable[[], None] = lambda: None
         self.add(unicorn_const.UC_HOOK_BLOCK, "usim_on_block", EVERYWHERE)
 
     def map_registers(
@@ -62,6 +91,11 @@ class InstructionHooks:
         )
         self._register_spaces.append(space)
 
+    @property
+    def is_serving_register(self) -> bool:
+        """Whether a register callback runs, and so an instruction that is not over."""
+        return self._serving_register
+
     def here(self) -> int:
         """The instruction that runs. Inside a register callback Unicorn does not know it."""
         if not self._serving_register:
@@ -74,6 +108,7 @@ class InstructionHooks:
         accesses = find_accesses(bytes(self._uc.mem_read(address, size_bytes)), address)
         places = sorted(place for place, _ in (*accesses.known, *accesses.at_instruction))
         self._unhooked_accesses += places
+        self._counter.end_soon()
         return places[0] if places else address
 
     def watch(self, address: int) -> None:
@@ -83,12 +118,38 @@ class InstructionHooks:
             self.add(unicorn_const.UC_HOOK_CODE, "usim_on_stop_address", (address, address))
             self._uc.ctl_flush_tb()
 
-    def hook_late_accesses(self) -> None:
-        """Hook the accesses to registers that the last run came upon unprepared."""
-        for place in self._unhooked_accesses:
-            if self._hook_once(place, "usim_on_register_access", self._counter.pointer):
+    def hook_late_accesses(self) -> bool:
+        """Hook the accesses to registers that the last run came upon unprepared, if it did."""
+        places, self._unhooked_accesses = self._unhooked_accesses, []
+        for place in places:
+            if self._hook_register_access(place):
                 self._uc.ctl_remove_cache(place, place + 1)
-        self._unhooked_accesses = []
+        return bool(places)
+
+    def _hook_register_access(self, place: int) -> bool:
+        """Know when the instruction at `place` runs, and look at what it did before the next."""
+        behind = place + _size_at(bytes(self._uc.mem_read(place, 2)))
+        hooked = [
+            self._hook_once(place, "usim_on_register_access", self._counter.pointer),
+            self._hook_once(behind, "usim_on_register_stored", self._counter.pointer),
+        ]
+        return any(hooked)
+
+    def stop_once(self, address: int) -> None:
+        """Have the current block, which has not run, end before the instruction at `address`."""
+        start, size_bytes = self._counter.block
+        self._passing = self.add(
+            unicorn_const.UC_HOOK_CODE, "usim_on_stop_address", (address, address)
+        )
+        self._counter.stop_inside_at(address)
+        self._uc.ctl_remove_cache(start, start + size_bytes)
+
+    def forget_stop(self) -> None:
+        """The run is over that stop_once() was for. Unicorn drops the hook's translations."""
+        if self._passing is not None:
+            self.remove(self._passing)
+            self._passing = None
+            self._counter.stop_inside_at(None)
 
     def inspect_block(self, address: int, size_bytes: int) -> None:
         """Hook what needs a look when it runs, then have the block translated anew."""
@@ -99,8 +160,25 @@ class InstructionHooks:
         ]
         if self._counter.inspect_reasons & (InspectReason.REGISTERS | InspectReason.POINTERS):
             hooked += [
-                self._hook_once(place, "usim_on_register_access", self._counter.pointer)
+                self._hook_register_access(place)
                 for place in self._register_accesses(code, address)
+            ]
+        if InspectReason.SPECIAL in self._counter.inspect_reasons:
+            self.on_control_write()
+            hooked += [
+                self._hook_once(place, "usim_on_special_done", self._counter.pointer)
+                for place in _behind_special_registers(code, address)
+            ]
+        if InspectReason.MULTIPLE in self._counter.inspect_reasons:
+            hooked += [
+                self._hook_once(place, "usim_on_multiple", self._counter.pointer)
+                for place in instructions_in(code, address)
+                if code[place - address + 1] >> 4 in (0xC, 0xE)
+            ]
+        if InspectReason.SEND_EVENT in self._counter.inspect_reasons:
+            hooked += [
+                self._hook_once(place, "usim_on_send_event", self._counter.pointer)
+                for place in _sends_of_events(code, address)
             ]
         if self.memory is not None:
             hooked += [

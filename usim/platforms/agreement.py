@@ -22,7 +22,7 @@ def check_agreement(platform: Platform) -> list[str]:
 def _check_regions(platform: Platform, machine: PlatformFile) -> list[str]:
     at_address = {base: memory for memory in machine.memories() for base in memory.addresses}
     differences = []
-    for region in platform.regions:
+    for region in (*platform.regions, *platform.external):
         memory = at_address.get(region.base)
         where = f"{region.name} at {format_address(region.base)}"
         if memory is None:
@@ -46,7 +46,7 @@ def _check_alias(target: Region, where: str, memory: Peripheral) -> list[str]:
 
 
 def _check_extra_memory(platform: Platform, machine: PlatformFile) -> list[str]:
-    known = {region.base for region in platform.regions}
+    known = {region.base for region in (*platform.regions, *platform.external)}
     return [
         f"{memory.name} at {format_address(base)}: memory in the .repl that the YAML lacks"
         for memory in machine.memories()

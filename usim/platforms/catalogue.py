@@ -11,7 +11,15 @@ from usim.description_files import shown_path
 from usim.errors import PlatformError
 from usim.formatting import format_address, format_bytes
 from usim.platforms.description import Description, merge, read_description
-from usim.platforms.facts import Cache, Chip, Core, Fact, FlashInterface, Platform
+from usim.platforms.facts import (
+    MAX_INTERRUPTS,
+    Cache,
+    Chip,
+    Core,
+    Fact,
+    FlashInterface,
+    Platform,
+)
 from usim.platforms.layout import make_regions, place_sections
 from usim.platforms.schema import CacheSpec, ClockSpec, CoreSpec, PlatformSpec, parse
 from usim.resources import data_folder
@@ -36,7 +44,8 @@ def load_platform(name_or_path: str | Path, backend: str | None = None) -> Platf
         if change := next((path for path in changes if path.is_file()), None):
             description = merge(description, read_description(change))
     spec = parse(description)
-    regions = make_regions(spec.memory.regions, description)
+    memory = make_regions(spec.memory.regions | spec.memory.external, description)
+    regions = tuple(region for region in memory if region.name in spec.memory.regions)
     # The file's order decides the layout, not the schema's.
     extents = {name: getattr(spec.sections, name) for name in description.values["sections"]}
     return Platform(
@@ -52,6 +61,7 @@ def load_platform(name_or_path: str | Path, backend: str | None = None) -> Platf
             spec.memory.flash_interface.art_lines,
         ),
         regions=regions,
+        external=tuple(region for region in memory if region not in regions),
         placed_sections=place_sections(extents, regions, description),
         facts=_facts(spec),
         folder=file.parent,
@@ -131,6 +141,7 @@ def _core(spec: CoreSpec) -> Core:
         fpu=spec.fpu.unit if spec.fpu else None,
         float_abi=spec.fpu.float_abi if spec.fpu else "soft",
         mpu_regions=spec.mpu.regions,
+        interrupts=spec.nvic.interrupts if spec.nvic else MAX_INTERRUPTS,
         icache=_cache(spec.icache),
         dcache=_cache(spec.dcache),
     )
@@ -152,6 +163,7 @@ def _facts(spec: PlatformSpec) -> tuple[Fact, ...]:
         ("clock", _clock_text(spec.clock), spec.clock),
         ("FPU", f"{core.fpu.unit}, {core.fpu.float_abi} float ABI" if core.fpu else "", core.fpu),
         ("MPU", f"{core.mpu.regions} regions", core.mpu),
+        ("NVIC", f"{core.nvic.interrupts} interrupt lines" if core.nvic else "", core.nvic),
         ("I-cache", _cache_text(core.icache), core.icache),
         ("D-cache", _cache_text(core.dcache), core.dcache),
         (
@@ -163,7 +175,7 @@ def _facts(spec: PlatformSpec) -> tuple[Fact, ...]:
     ]
     rows += [
         (name, f"{format_bytes(region.size)} at {format_address(region.base)}", region)
-        for name, region in spec.memory.regions.items()
+        for name, region in (spec.memory.regions | spec.memory.external).items()
     ]
     return tuple(Fact(subject, value, of.source) for subject, value, of in rows if of is not None)
 

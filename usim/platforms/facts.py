@@ -14,6 +14,8 @@ from usim.formatting import format_address
 SECTION_NAMES: Final = ("text", "rodata", "data", "bss", "args", "heap", "workspace", "stack")
 # A cache line, and the largest alignment that an object in a section may ask for.
 SECTION_ALIGNMENT: Final = 32
+# Lines that an NVIC can have (DDI 0403E B3.4).
+MAX_INTERRUPTS: Final = 240
 # What the runtime's clock set-ups (device_runtime/clock_<name>.c) end with, in Hz.
 CLOCK_SETUPS: Final = {"stm32f7": 216_000_000}
 
@@ -100,6 +102,7 @@ class Core:
     fpu: Fpu | None
     float_abi: FloatAbi
     mpu_regions: int
+    interrupts: int  # lines into the NVIC
     icache: Cache | None
     dcache: Cache | None
 
@@ -149,6 +152,8 @@ class Platform:
     folder: Path
     repl_path: Path
     chip: Chip | None = None
+    # Memory beside the chip, which on a board is there once a program has set up its controller.
+    external: tuple[Region, ...] = ()
     # OpenOCD's configuration for a board with this chip.
     openocd_path: Path | None = None
 
@@ -176,7 +181,7 @@ class Platform:
 
     def region_at(self, address: int, size_bytes: int = 1) -> Region | None:
         """The region that holds all of [address, address + size_bytes), or None."""
-        for region in self.regions:
+        for region in (*self.regions, *self.external):
             if region.contains(address, size_bytes):
                 return region
         return None

@@ -11,7 +11,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from usim.platforms.description import Description, Key
-from usim.platforms.facts import CLOCK_SETUPS, SECTION_ALIGNMENT, ClockSetup, FloatAbi, Fpu, Kind
+from usim.platforms.facts import (
+    CLOCK_SETUPS,
+    MAX_INTERRUPTS,
+    SECTION_ALIGNMENT,
+    ClockSetup,
+    FloatAbi,
+    Fpu,
+    Kind,
+)
 
 REST: Final = 0
 _UNITS = {"": 1, "b": 1, "bytes": 1, "kib": 1 << 10, "mib": 1 << 20}
@@ -69,6 +77,13 @@ class MpuSpec(_Strict):
     source: Text
 
 
+class NvicSpec(_Strict):
+    """The interrupt controller: how many lines come in from outside of the core."""
+
+    interrupts: Annotated[int, Field(gt=0, le=MAX_INTERRUPTS)]
+    source: Text
+
+
 class CacheSpec(_Strict):
     """A level-1 cache."""
 
@@ -97,6 +112,7 @@ class CoreSpec(_Strict):
     source: Text
     fpu: FpuSpec | None = None
     mpu: MpuSpec
+    nvic: NvicSpec | None = None
     icache: CacheSpec | None = None
     dcache: CacheSpec | None = None
 
@@ -152,6 +168,7 @@ class MemorySpec(_Strict):
     """All memory."""
 
     regions: dict[str, RegionSpec] = Field(min_length=1)
+    external: dict[str, RegionSpec] = Field(default_factory=dict)
     flash_interface: FlashInterfaceSpec
 
 

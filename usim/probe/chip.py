@@ -80,10 +80,16 @@ class EmulatedChip:
     Registers are called as in Device. Register access and step() are for a halted core.
     """
 
-    def __init__(self, platform: Platform, timing: Timing = "count") -> None:
+    def __init__(
+        self,
+        platform: Platform,
+        timing: Timing = "count",
+        device: EmbeddedDevice | None = None,
+    ) -> None:
         self.platform = platform
         self.timing = timing
-        self.device = EmbeddedDevice(platform, timing)
+        # One that is open already takes the place of open(), reset() that of the power-up.
+        self.device = device or EmbeddedDevice(platform, timing)
         self.vector_catch = VectorCatch.NONE
         # Where the vector table is at reset.
         self.boot_address = _default_boot_address(platform)
@@ -174,6 +180,10 @@ class EmulatedChip:
         """
         self._place_stops()  # code may have been loaded since they were placed
         self._halted = False
+
+    def wake(self) -> None:
+        """Something came from outside: a core that sleeps looks whether it is woken by it."""
+        self._asleep = False
 
     def step(self) -> None:
         """Execute one instruction of a halted core, or enter or leave one exception."""

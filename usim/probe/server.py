@@ -92,6 +92,9 @@ class ChipServer:
         self._clients: list[_Client] = []
         self._stopping = False
         self._slice = _SHORTEST_SLICE
+        # Called after each slice of the program, and every `patience_s` while none runs.
+        self.after_slice: Callable[[], None] = lambda: None
+        self.patience_s: float | None = None
         # stop() may be called while select() waits: a byte through this pair ends that.
         self._wake, self._woken = socket.socketpair()
         self._selector.register(self._woken, selectors.EVENT_READ, lambda _: None)
@@ -145,15 +148,18 @@ class ChipServer:
     def run(self) -> None:
         """Serve until stop()."""
         while not self._stopping:
-            events = self._selector.select(0 if self._chip_runs else None)
+            events = self._selector.select(0 if self._chip_runs else self.patience_s)
             for key, mask in events:
                 key.data(mask)
             if events:
                 self._slice = _SHORTEST_SLICE
                 self._poll()
+            elif not self._chip_runs:
+                self.after_slice()
             if self._chip_runs:
                 # Between two requests too: a debugger that never stops asking stops no program.
                 self._run_slice()
+                self.after_slice()
                 self._poll()
 
     @property

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from usim.formatting import format_address
-from usim.profile.run import Recording
+from usim.profile.recording import Recording
 from usim.timing.decode import Instruction
 from usim.timing.timed_block import TimedBlock
 

@@ -30,17 +30,26 @@ def check_placement(program: Program, platform: Platform) -> None:
         wanted.append((segment.run_address, segment.size_bytes))
         for address, size_bytes in wanted:
             if size_bytes and not _is_memory(platform, address, size_bytes):
-                there = ", ".join(
-                    f"{region.name} {format_address(region.base)} .. "
-                    f"{format_address(region.end - 1)}"
-                    for region in platform.regions
-                )
-                raise ProgramError(
-                    f"{program.file} has a segment of {size_bytes:,} bytes at "
-                    f"{format_address(address)}, outside the memory of {platform.name}: {there}",
-                    file=program.file,
-                    address=address,
-                )
+                raise _misplaced(program, platform, address, size_bytes)
+
+
+def _misplaced(program: Program, platform: Platform, address: int, size_bytes: int) -> ProgramError:
+    text = (
+        f"{program.file} has a segment of {size_bytes:,} bytes at {format_address(address)}, "
+        f"outside the memory of {platform.name}: "
+    )
+    region = platform.region_at(address)
+    if region is not None:
+        text += (
+            f"{region.name} has {region.end - address:,} bytes from there "
+            f"(it ends at {format_address(region.end - 1)})"
+        )
+    else:
+        text += ", ".join(
+            f"{region.name} {format_address(region.base)} .. {format_address(region.end - 1)}"
+            for region in platform.regions
+        )
+    return ProgramError(text, file=program.file, address=address)
 
 
 def _is_memory(platform: Platform, address: int, size_bytes: int) -> bool:
@@ -65,8 +74,12 @@ def write_program(device: Device, program: Program, *, started_up: bool) -> None
             device.write(segment.run_address, segment.data)
 
 
-def find_vector_table(program: Program, platform: Platform) -> int:
-    """The load address of the vector table; ProgramError if there is none that could be used."""
+def find_vector_table(
+    program: Program,
+    platform: Platform,
+    hint: str = "use --entry SYMBOL to run one function",
+) -> int:
+    """The load address of the vector table; ProgramError, with `hint`, if none could be used."""
     problem = ""
     for address in _candidates(program, platform):
         wrong = _what_is_wrong(program, platform, address)
@@ -74,8 +87,7 @@ def find_vector_table(program: Program, platform: Platform) -> int:
             return address
         problem = problem or wrong
     raise ProgramError(
-        f"{program.file} has no vector table ({problem or 'nothing is loaded'}); use "
-        "--entry SYMBOL to run one function",
+        f"{program.file} has no vector table ({problem or 'nothing is loaded'}); {hint}",
         file=program.file,
     )
 
@@ -109,9 +121,21 @@ def _what_is_wrong(program: Program, platform: Platform, table: int) -> str:
         return f"the stack pointer {where}, {format_address(stack)}, is at the end of no RAM"
     if not reset & 1:
         return f"the reset vector {where}, {format_address(reset)}, is no Thumb address"
-    if program.load_address_of(reset & ~1) is None:
+    if not any(
+        program.load_address_of(address) is not None
+        for address in _same_memory(platform, reset & ~1)
+    ):
         return f"the reset vector {where}, {format_address(reset)}, points at nothing loaded"
     return ""
+
+
+def _same_memory(platform: Platform, address: int) -> Iterator[int]:
+    """The address, and others of the same byte: flash stands on two buses."""
+    yield address
+    region = platform.region_at(address)
+    for other in platform.regions:
+        if region is not None and (other.name == region.alias_of or other.alias_of == region.name):
+            yield address - region.base + other.base
 
 
 def _kind(platform: Platform, address: int) -> str:

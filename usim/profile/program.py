@@ -19,6 +19,7 @@ from elftools.elf.sections import SymbolTableSection
 
 from usim.errors import ProgramError
 from usim.formatting import format_address
+from usim.profile.build_attributes import check_architecture
 from usim.profile.source import READ_ERRORS, SourceMap
 from usim.timing.decode import Instruction, decode
 
@@ -98,7 +99,7 @@ class Program:
     @cached_property
     def source(self) -> SourceMap:
         """Lines and inlined code by address; read when first asked for."""
-        return SourceMap.read(self._elf_bytes)
+        return SourceMap.read(self._elf_bytes) if self._elf_bytes else SourceMap((), ())
 
     def function_at(self, address: int) -> Function | None:
         """The function whose code holds `address`."""
@@ -215,8 +216,13 @@ class _Symbol:
     rank: int
 
 
+def make_program(file: str, segments: tuple[Segment, ...]) -> Program:
+    """A program of which only the bytes are known: no symbols, no debug information."""
+    return Program(file, b"", segments, (), (), ())
+
+
 def read_program(path: Path) -> Program:
-    """Read an executable; ProgramError if it is not one for a little-endian 32-bit Arm."""
+    """Read an executable; ProgramError if it is not one for an Armv7-M core or an older one."""
     file = path.name
     try:
         elf_bytes = path.read_bytes()
@@ -230,6 +236,7 @@ def read_program(path: Path) -> Program:
     try:
         elf = ELFFile(io.BytesIO(elf_bytes))
         _check_kind(elf, file)
+        check_architecture(elf, file)
         segments = tuple(_segments(elf, file, len(elf_bytes)))
         sections = tuple(_sections(elf))
         symbols = tuple(_symbols(elf))

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final
 
-import numpy.typing as npt
-
-from usim.devices.base import CountKind, Timing
 from usim.devices.embedded import EmbeddedDevice
 from usim.devices.unicorn_engine import Stop, StopKind
 from usim.errors import DeviceError, LockupError, ProgramError
@@ -16,60 +12,20 @@ from usim.formatting import format_address
 from usim.platforms import Platform
 from usim.profile import placement
 from usim.profile.program import Program
+from usim.profile.recording import Ending, EndReason, Recorder, Recording, Request
 from usim.profile.semihosting import BKPT_SEMIHOSTING, Semihosting
-from usim.profile.stack import PaintedStack, StackUse
 from usim.timing.decode import Instruction
-from usim.timing.memory import CacheUse
-from usim.timing.timed_block import TimedBlock
 from usim.timing.timer import CycleTimer
 
 MAX_ARGUMENTS: Final = 4  # those in registers
 _SLICE_INSTRUCTIONS: Final = 20_000_000
 _NOWHERE: Final = 0xFFFF_FFF0
 _QUIET: Final = frozenset({StopKind.SVC, StopKind.EXCEPTION_RETURN})
-
-EndReason = Literal["until", "returned", "exit", "breakpoint", "limit", "endless loop", "asleep"]
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What to run: from the vector table, or `entry` with arguments; and until when."""
-
-    limit: int  # in what the timing counts
-    entry: str | None = None
-    arguments: tuple[int, ...] = ()
-    until: str | None = None
-    timing: Timing = "core"
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """What ended the run. `value` is the exit code, or r0 of a function that returned."""
-
-    reason: EndReason
-    address: int
-    value: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """A finished run: sums, blocks as they were timed, the call tree."""
-
-    program: Program
-    platform: Platform
-    request: Request
-    start: int
-    vector_table: int | None
-    ending: Ending
-    count: CountKind
-    cycles: int
-    instructions: int
-    interruption_cycles: int
-    blocks: tuple[TimedBlock, ...]
-    call_tree: npt.NDArray[Any]
-    stack: StackUse | None
-    caches: tuple[CacheUse, ...]
-    fault: str | None  # the first one, if the program went on after it
+_ENDINGS: Final[dict[StopKind, EndReason]] = {
+    StopKind.REACHED: "until",
+    StopKind.SLEEP: "asleep",
+    StopKind.HALTED: "endless loop",
+}
 
 
 def record(
@@ -102,11 +58,10 @@ class _Run:
         self._program = program
         self._request = request
         self._timer: CycleTimer = device.recorder()
-        self._timer.function_at = self._function_start
         self._timer.on_new_block = self._look_at
-        self._timer.keeps_replaced_code = True
         clock_hz = device.platform.clock_hz
         self._semihosting = Semihosting(device, write, lambda: self._counted / clock_hz)
+        self._booted_from = 0
         self._loops_forever_at: int | None = None
         self._fault: tuple[Stop, int] | None = None
         self._bytes_at_fault = ""
@@ -116,10 +71,6 @@ class _Run:
         if self._request.timing == "count":
             return self._device.executed_instructions
         return self._timer.cycles
-
-    def _function_start(self, address: int) -> int:
-        function = self._program.function_at(address)
-        return function.address if function else 0
 
     def _look_at(self, instructions: Sequence[Instruction]) -> None:
         """A lone branch to itself ends the run: no interrupt can come here."""
@@ -132,30 +83,12 @@ class _Run:
         program, device, request = self._program, self._device, self._request
         until = program.find_address(request.until) if request.until else None
         table, returns_to = self._start()
-        start = device.read_register("pc") & ~1
-        stack = PaintedStack(device, program, device.read_register("sp"))
+        recorder = Recorder(device, program)
         ending = self._run(until, returns_to)
         in_handler = device.read_register("ipsr") != 0
         if in_handler and ending.reason not in ("until", "exit", "returned"):
             self._raise_fault()
-        self._timer.finish()
-        return Recording(
-            program=program,
-            platform=device.platform,
-            request=request,
-            start=start,
-            vector_table=table,
-            ending=ending,
-            count=device.capabilities.count,
-            cycles=self._timer.cycles,
-            instructions=device.executed_instructions,
-            interruption_cycles=self._timer.interruption_cycles,
-            blocks=tuple(self._timer.blocks()),
-            call_tree=self._timer.call_tree(),
-            stack=stack.measure(),
-            caches=device.cache_use,
-            fault=self._fault_text() if self._fault else None,
-        )
+        return recorder.finish(request, table, ending, self._fault_text() if self._fault else None)
 
     # The start.
 
@@ -167,6 +100,7 @@ class _Run:
         if entry is None:
             table = placement.find_vector_table(program, platform)
             placement.write_program(device, program, started_up=False)
+            self._booted_from = table
             device.boot(table)
             return table, _NOWHERE
         function = program.find_address(entry)
@@ -193,7 +127,7 @@ class _Run:
         except ProgramError:
             self._device.write_register("sp", placement.default_stack_top(platform))
             return None
-        self._device.boot(table)
+        self._device.boot(table, fpu_on=True)
         return table
 
     # The run.
@@ -216,14 +150,13 @@ class _Run:
         """What a stop means; None to go on."""
         if stop.pc == returns_to and stop.kind in (StopKind.REACHED, StopKind.UNDEFINED):
             return Ending("returned", returns_to, self._device.read_register("r0"))
-        if stop.kind is StopKind.REACHED:
-            assert until is not None
-            return Ending("until", until)
-        if stop.kind is StopKind.SLEEP:
-            forever = stop.pc == self._loops_forever_at
-            return Ending("endless loop" if forever else "asleep", stop.pc)
+        if stop.kind in _ENDINGS:
+            return Ending(_ENDINGS[stop.kind], stop.pc)
         if stop.kind is StopKind.BKPT:
             return self._break(stop)
+        if stop.kind is StopKind.RESET:
+            self._device.boot(self._booted_from)
+            return None
         if stop.kind is not StopKind.SLICE:
             self._take(stop)
         return None

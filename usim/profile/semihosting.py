@@ -21,6 +21,11 @@ _APPLICATION_EXIT: Final = 0x2_0026  # ADP_Stopped_ApplicationExit
 _FAILED: Final = 0xFFFF_FFFF
 _CONSOLE: Final = b":tt"
 _LONGEST_TEXT: Final = 1 << 20
+_STDOUT, _STDERR, _FEATURES_HANDLE = 1, 2, 3
+# A file that tells what there is beyond the first version (section 2.6): C libraries look for it
+# before they end with SYS_EXIT_EXTENDED, which alone has an exit code.
+_FEATURES_NAME: Final = b":semihosting-features"
+_FEATURES: Final = b"SHFB\x03"  # SH_EXT_EXIT_EXTENDED, SH_EXT_STDOUT_STDERR
 
 
 class Operation(IntEnum):
@@ -31,7 +36,10 @@ class Operation(IntEnum):
     WRITEC = 0x03
     WRITE0 = 0x04
     WRITE = 0x05
+    READ = 0x06
     ISTTY = 0x09
+    SEEK = 0x0A
+    FLEN = 0x0C
     CLOCK = 0x10
     ERRNO = 0x13
     GET_CMDLINE = 0x15
@@ -58,13 +66,17 @@ class Semihosting:
         self._device = device
         self._write = write
         self._now_s = now_s
+        self._features_left = _FEATURES
         self._serve: dict[int, Callable[[int], int]] = {
             Operation.OPEN: self._open,
             Operation.CLOSE: lambda _: 0,
             Operation.WRITEC: self._write_character,
             Operation.WRITE0: self._write_string,
             Operation.WRITE: self._write_block,
-            Operation.ISTTY: lambda _: 1,
+            Operation.READ: self._read_block,
+            Operation.ISTTY: lambda argument: int(not self._is_features(argument)),
+            Operation.SEEK: self._seek,
+            Operation.FLEN: self._length,
             Operation.CLOCK: lambda _: int(self._now_s() * 100),
             Operation.ERRNO: lambda _: 0,
             Operation.GET_CMDLINE: self._command_line,
@@ -94,9 +106,34 @@ class Semihosting:
 
     def _open(self, argument: int) -> int:
         name, mode, length = self._words(argument, 3)
-        if self._device.read(name, length) != _CONSOLE:
+        file = self._device.read(name, length)
+        if file == _FEATURES_NAME:
+            self._features_left = _FEATURES
+            return _FEATURES_HANDLE
+        if file != _CONSOLE:
             return _FAILED  # no files of the host
-        return 1 if mode < 4 else 2
+        return _STDOUT if mode < 4 else _STDERR
+
+    def _is_features(self, argument: int) -> bool:
+        return self._words(argument, 1) == [_FEATURES_HANDLE]
+
+    def _read_block(self, argument: int) -> int:
+        """Read; the answer is how many bytes there were not. The console has none."""
+        _, address, length = self._words(argument, 3)
+        if not self._is_features(argument):
+            return length
+        data, self._features_left = self._features_left[:length], self._features_left[length:]
+        self._device.write(address, data)
+        return length - len(data)
+
+    def _seek(self, argument: int) -> int:
+        if not self._is_features(argument):
+            return _FAILED
+        self._features_left = _FEATURES[self._words(argument, 2)[1] :]
+        return 0
+
+    def _length(self, argument: int) -> int:
+        return len(_FEATURES) if self._is_features(argument) else 0
 
     def _write_character(self, argument: int) -> int:
         self._write(self._device.read(argument, 1))

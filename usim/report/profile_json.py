@@ -8,7 +8,7 @@ from typing import Any, Final
 from usim.formatting import format_address
 from usim.profile.attribution import Attribution, InstructionUse, call_paths, charges
 from usim.profile.loops import Loop
-from usim.profile.run import Recording
+from usim.profile.recording import Recording
 from usim.profile.stack import METHOD
 from usim.timing.timed_block import TimedBlock
 

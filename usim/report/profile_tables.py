@@ -10,7 +10,7 @@ from rich.table import Table
 from usim.formatting import format_address
 from usim.profile.attribution import Attribution, FunctionUse
 from usim.profile.loops import Loop
-from usim.profile.run import EndReason, Recording
+from usim.profile.recording import EndReason, Recording
 from usim.profile.stack import METHOD
 from usim.report.console import make_table
 from usim.report.issue_diagram import diagram
@@ -92,6 +92,7 @@ def _ending(recording: Recording) -> str:
         "breakpoint": f"bkpt at {where}",
         "limit": f"limit of {limit} reached at {where}: a profile so far (--limit sets it)",
         "endless loop": f"endless loop (a branch to itself) at {where}",
+        "stopped": f"stopped at {where}",
         "asleep": f"asleep (wfi or wfe) with no interrupt to come, at {where}",
     }
     return texts[ending.reason]

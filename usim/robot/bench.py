@@ -8,6 +8,7 @@ from typing import TypeVar
 from usim.compiled_model import CompiledModel, ModelProfile
 from usim.errors import ArgumentError, DeviceError, UsimError
 from usim.module import Function, Module
+from usim.robot.board_bench import BoardBench
 from usim.session import Session
 from usim.tasks import Call, Count
 from usim.tensor import Tensor
@@ -71,6 +72,7 @@ class Bench:
     def __init__(self) -> None:
         self.targets: dict[str, Target] = {}
         self.current = ""
+        self.boards = BoardBench()
         self._of_test: set[str] = set()
         self._in_test = False
 
@@ -109,15 +111,16 @@ class Bench:
     def start_test(self) -> None:
         """What is opened from now on is the test's own."""
         self._in_test = True
+        self.boards.start_test()
 
     def end_test(self) -> list[UsimError]:
         """Run what the test left queued, and close what it opened; returns what went wrong."""
         self._in_test = False
-        return self._settle(list(self.targets), set(self._of_test))
+        return self.boards.end_test() + self._settle(list(self.targets), set(self._of_test))
 
     def end_suite(self) -> list[UsimError]:
         """Close everything; returns what went wrong."""
-        return self._settle([], set(self.targets))
+        return self.boards.end_suite() + self._settle([], set(self.targets))
 
     def _settle(self, queues: list[str], closing: set[str]) -> list[UsimError]:
         errors = []

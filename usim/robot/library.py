@@ -9,6 +9,8 @@ from typing import Any, ClassVar, Final
 from robot.api import logger
 
 from usim.robot.bench import Bench
+from usim.robot.board_times import BoardTimeKeywords
+from usim.robot.boards import BoardKeywords
 from usim.robot.code import CodeKeywords
 from usim.robot.counts import CountKeywords
 from usim.robot.faults import FaultKeywords
@@ -39,6 +41,8 @@ _GROUPS: Final = (
     ModelKeywords,
     FaultKeywords,
     UsartKeywords,
+    BoardKeywords,
+    BoardTimeKeywords,
 )
 
 
@@ -77,6 +81,17 @@ class UsimLibrary:
 
     A count is of cycles, modelled or measured, or of instructions: it depends on the platform, and
     failures say which. The keywords for one refuse the other.
+
+    = Firmware =
+
+    `Boot Image` starts other people's firmware on a board of its own, which has nothing to do with
+    the platforms of `Open Platform`. `Wait For Line On Uart`, `Write Line To Uart` and the like
+    talk with it.
+
+    | Boot Image    firmware.elf
+    | Wait For Line On Uart    ready    timeout=100 ms
+    | Write Line To Uart    version
+    | Wait For Line On Uart    1.0
 
     = Files =
 

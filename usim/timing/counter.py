@@ -13,7 +13,12 @@ from typing import Final
 from usim.toolchain import build_host_library
 
 _FOLDER: Final = Path(__file__).parent / "native"
-_SOURCES: Final = (_FOLDER / "counter.c", _FOLDER / "timer.c", _FOLDER / "memory.c")
+_SOURCES: Final = (
+    _FOLDER / "counter.c",
+    _FOLDER / "timer.c",
+    _FOLDER / "memory.c",
+    _FOLDER / "protection.c",
+)
 
 
 # As many as counter.h has room for.
@@ -31,15 +36,39 @@ class StopReason(IntEnum):
     DIVIDED_BY_ZERO = 4
     INSIDE_IT_BLOCK = 5
     WATCHED = 6
+    EVENT_DUE = 7
+    EVENT_INSIDE = 8
+    INTERRUPTED = 9
+    USES_FPU = 10
+    ACCESS_DENIED = 11
+    EXECUTE_DENIED = 12
+    IS_UNALIGNED = 13
+
+
+class Entered(IntEnum):
+    """How the next block was left before it ran."""
+
+    NOT = 0
+    CHECKED = 1
+    COUNTED = 2
+
+
+# Lower than the priority of any exception.
+NOT_PENDING: Final = 256
+_NEVER: Final = (1 << 64) - 1
+_NOWHERE: Final = 1  # no address of an instruction
 
 
 class InspectReason(IntFlag):
     """Why a block that is new must be looked at before it runs."""
 
     DIVISION = 1
-    REGISTERS = 2  # its code makes a pointer to system registers
+    REGISTERS = 2  # its code makes a pointer to registers
     ACCESSES = 4
     POINTERS = 8  # a core register holds one
+    SEND_EVENT = 16
+    MULTIPLE = 64  # its code loads or stores several words
+    SPECIAL = 32  # its code reads or writes CONTROL, or sets FAULTMASK
 
 
 class Watched(IntFlag):
@@ -93,6 +122,18 @@ class _Counter(ctypes.Structure):
         ("watched", ctypes.c_uint32),
         ("watch_count", ctypes.c_uint32),
         ("watches", _Watch * MAX_WATCHPOINTS),
+        ("event_at", ctypes.c_uint64),
+        ("pending_priority", ctypes.c_int32),
+        ("group_mask", ctypes.c_uint32),
+        ("changed", ctypes.c_uint32),
+        ("inside_stop", ctypes.c_uint32),
+        ("entered", ctypes.c_uint32),
+        ("traps_fpu", ctypes.c_uint32),
+        ("event_register", ctypes.c_uint32),
+        ("counts_cycles", ctypes.c_uint32),
+        ("checks_alignment", ctypes.c_uint32),
+        ("traps_unaligned", ctypes.c_uint32),
+        ("protection", ctypes.c_void_p),
     )
 
 
@@ -106,6 +147,8 @@ def _library() -> ctypes.CDLL:
     library.usim_counter_holds_code.restype = ctypes.c_uint32
     library.usim_counter_forget.argtypes = [ctypes.c_void_p]
     library.usim_counter_forget.restype = None
+    library.usim_counter_look_again.argtypes = [ctypes.c_void_p]
+    library.usim_counter_look_again.restype = None
     for name in ("usim_timer_size", "usim_timer_prices_offset", "usim_timer_nodes_offset"):
         getattr(library, name).restype = ctypes.c_uint64
     for name in ("usim_timer_restart", "usim_timer_forget"):
@@ -119,12 +162,17 @@ def _library() -> ctypes.CDLL:
         ("usim_cache_enable", 2),
         ("usim_cache_invalidate", 1),
         ("usim_cache_maintain", 3),
+        ("usim_cache_maintain_line", 3),
         ("usim_cache_hits", 1),
         ("usim_cache_misses", 1),
+        ("usim_memory_access", 3),
         ("usim_memory_restart", 0),
         ("usim_memory_forget", 0),
     ):
         getattr(library, name).argtypes = [ctypes.c_void_p, *[integer] * count]
+    library.usim_protection_size.restype = ctypes.c_uint64
+    library.usim_protection_denies.argtypes = [ctypes.c_void_p, *[integer] * 3]
+    library.usim_protection_denies.restype = integer
     library.usim_memory_set_point.argtypes = [
         ctypes.c_void_p,
         integer,
@@ -153,6 +201,9 @@ class InstructionCounter:
         self._state.reg_read = _address_of(unicorn.uc_reg_read)
         self._state.reg_write = _address_of(unicorn.uc_reg_write)
         self._state.register_ids[:] = register_ids
+        self._state.pending_priority = NOT_PENDING
+        self._state.event_at = _NEVER
+        self._state.inside_stop = _NOWHERE
         self.forget()
 
     @property
@@ -177,6 +228,14 @@ class InstructionCounter:
     def attach_timer(self, pointer: int | None) -> None:
         """Have each counted block priced by a native timer as well, or no more."""
         self._state.timer = pointer
+
+    def count_cycles(self) -> None:
+        """Let the timer's cycles be the time of events, from now on."""
+        self._state.counts_cycles = 1
+
+    def attach_protection(self, pointer: int | None) -> None:
+        """Have a native protection unit asked before blocks run, or no more."""
+        self._state.protection = pointer
 
     @property
     def pointer(self) -> int:
@@ -205,6 +264,10 @@ class InstructionCounter:
         """End the run, from within a callback."""
         self._emu_stop(self._state.engine)
 
+    def end_soon(self) -> None:
+        """End the run at the next block: BUDGET_SPENT."""
+        self._state.budget = 0
+
     def arm(self, stop_address: int, budget: int) -> None:
         """Stop before `stop_address`, or at a block's start after `budget` more instructions."""
         self._state.stop_address = stop_address
@@ -230,6 +293,60 @@ class InstructionCounter:
         place: int = self._state.watched - 1
         self._state.watched = 0
         return place
+
+    # Events and exceptions.
+
+    def set_event_time(self, time: int | None) -> None:
+        """Stop at the first instruction from then on, in what the counter counts; None: never."""
+        self._state.event_at = _NEVER if time is None else max(time, 0)
+        self._state.changed = 1
+
+    @property
+    def event_time(self) -> int:
+        """What set_event_time was called with."""
+        return int(self._state.event_at)
+
+    def set_pending(self, priority: int, group_mask: int) -> None:
+        """Stop once the masks let an exception of this group priority be taken; or NOT_PENDING.
+
+        `group_mask` has the bits of BASEPRI that decide about preemption.
+        """
+        self._state.pending_priority = priority
+        self._state.group_mask = group_mask
+        self._state.changed = 1
+
+    def set_fpu_trap(self, *, enabled: bool) -> None:
+        """Whether to stop before blocks that use the floating-point unit."""
+        self._state.traps_fpu = int(enabled)
+
+    def check_alignment(self, *, multiple: bool, single: bool) -> None:
+        """Which unaligned accesses to stop at: of several words; of one (CCR.UNALIGN_TRP)."""
+        if bool(self._state.checks_alignment) != multiple:
+            self._state.checks_alignment = int(multiple)
+            self._library.usim_counter_look_again(self.pointer)
+        self._state.traps_unaligned = int(single)
+
+    def enter_next(self, how: Entered) -> None:
+        """The block that runs next has been met before it could run."""
+        self._state.entered = how
+
+    def stop_inside_at(self, address: int | None) -> None:
+        """Where the run ends inside a block for an event; a hook has to stand there."""
+        self._state.inside_stop = _NOWHERE if address is None else address
+
+    def take_event_register(self) -> bool:
+        """Whether the event register of WFE was set; it is clear now (B1.5.18)."""
+        was_set = bool(self._state.event_register)
+        self._state.event_register = 0
+        return was_set
+
+    def set_event_register(self) -> None:
+        """As SEV, exceptions and events from outside do."""
+        self._state.event_register = 1
+
+    def skip(self, instructions: int) -> None:
+        """Count instructions that need not be executed, because what they do is known."""
+        self._state.instructions += instructions
 
     @property
     def stop_reason(self) -> StopReason:

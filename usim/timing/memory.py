@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Final
 
 from usim.platforms import Platform
@@ -97,10 +98,8 @@ class MemoryModel:
         self._state.counter = counter.pointer
         self._tables: dict[bytes, NativeAccesses] = {}
         self._state.writeback = self.parameters.writeback
-        slow = [region for region in platform.regions if not _is_tightly_coupled(region)]
-        self._state.range_count = len(slow)
-        for number, region in enumerate(slow):
-            self._state.ranges[number] = self._range(region)
+        self._slow = [r for r in platform.regions if not _is_tightly_coupled(r)]
+        self._state.range_count = len(self._slow)
         for which, cache in enumerate((platform.core.icache, platform.core.dcache)):
             if cache is not None:
                 sets = cache.size_bytes // cache.ways // cache.line_bytes
@@ -116,20 +115,33 @@ class MemoryModel:
         """The address of the native state."""
         return ctypes.addressof(self._state)
 
-    def _range(self, region: Region) -> _Range:
+    def set_flash(self, wait_states: int, *, art: bool) -> None:
+        """FLASH_ACR's LATENCY and ARTEN. What the bus adds to a row's time stays as it is."""
+        self._library.usim_cache_enable(self.pointer, _CACHES["art"], int(art))
+        rows = Fraction(wait_states + 1, self._platform.flash.wait_states + 1)
+        for number, region in enumerate(self._slow):
+            self._state.ranges[number] = self._range(region, rows)
+
+    def _range(self, region: Region, rows: Fraction) -> _Range:
+        """A region's waits; reading a row of flash takes `rows` of what the parameters are for."""
         p = self.parameters
         flash = region.kind == "flash"
         art = flash and region.alias_of is not None
+        row = p.art_fill - round(p.art_fill * rows)  # cycles less than at the platform's own
         return _Range(
             base=region.base,
             end=region.end,
             cached=int(region.cached),
-            line_fill=p.art_fill if art else p.flash_fill if flash else p.sram_fill,
-            uncached_load=p.flash_uncached_load if flash else p.sram_uncached_load,
+            line_fill=(p.art_fill if art else p.flash_fill) - row if flash else p.sram_fill,
+            uncached_load=round(p.flash_uncached_load * rows) if flash else p.sram_uncached_load,
             uncached_store=p.sram_uncached_store,
-            uncached_fetch=p.flash_uncached_fetch if flash else p.sram_uncached_fetch,
+            uncached_fetch=round(p.flash_uncached_fetch * rows) if flash else p.sram_uncached_fetch,
             art=int(art),
         )
+
+    def access(self, address: int, size_bytes: int, *, is_write: bool) -> None:
+        """An access that the core makes by itself."""
+        self._library.usim_memory_access(self.pointer, address, size_bytes, int(is_write))
 
     def accesses_of(self, code: bytes, address: int, in_it_block: int) -> int:
         """What a block does at its entry: the address of a native access_list_t."""
@@ -166,6 +178,14 @@ class MemoryModel:
         """ICIALLU."""
         self._library.usim_cache_invalidate(self.pointer, _CACHES["instruction"])
 
+    def invalidate_instruction_line(self, address: int) -> None:
+        """ICIMVAU."""
+        self._library.usim_cache_maintain_line(self.pointer, 0, address, 1)
+
+    def maintain_line(self, address: int, *, invalidate: bool) -> None:
+        """DCIMVAC, DCCMVAC, DCCMVAU or DCCIMVAC with the address that was written to it."""
+        self._library.usim_cache_maintain_line(self.pointer, 1, address, int(invalidate))
+
     def maintain(self, set_way: int, *, invalidate: bool) -> None:
         """DCISW, DCCSW or DCCISW with the value that was written to it (B2.2.7)."""
         cache = self._platform.core.dcache
@@ -192,9 +212,10 @@ class MemoryModel:
         self._state.bus_free = 0
 
     def restart(self) -> None:
-        """As after a reset: caches empty and off."""
+        """As after a reset: caches empty and off, the flash as the platform states it."""
         self._library.usim_memory_restart(self.pointer)
         self.enable(instruction=False, data=False)
+        self.set_flash(self._platform.flash.wait_states, art=True)
 
     def use(self) -> tuple[CacheUse, ...]:
         """Hits and misses of each cache."""

@@ -37,6 +37,8 @@ __all__ = ["NODE_DTYPE", "CycleTimer", "TimedBlock"]
 
 _LOG = logging.getLogger(__name__)
 
+_MAX_ISSUED = 4096
+
 
 class CycleTimer:
     """Prices blocks when the native side first meets them, and reads its sums."""
@@ -73,6 +75,7 @@ class CycleTimer:
         self._failure: BaseException | None = None
         self._interruptions = 0
         self._cuts: Counter[tuple[int, int, int, int]] = Counter()
+        self._issued: dict[tuple[bytes, int, State], Issued] = {}
         # What was priced, as it was then: memory may hold other code by now.
         self._priced_code: dict[tuple[int, int], bytes] = {}
         self._states: list[State] = []
@@ -104,8 +107,15 @@ class CycleTimer:
         """Cycles so far, the whole of the current block included."""
         return int(self._state.cycles)
 
-    def cycles_before(self, pc: int) -> int:
-        """Cycles before the instruction at `pc`, which lies in the current block, issues."""
+    def cycles_before(self, pc: int, *, executing: bool = False) -> int:
+        """Cycles before the instruction at `pc`, which lies in the current block, issues.
+
+        `executing` tells that it runs: else a block that has ended may be about to begin anew.
+        """
+        at = self._state
+        if executing and pc == at.block_address and at.previous:
+            code, entry = self._priced_code[pc, at.block_size], self._states[at.block_state]
+            return self.cycles - self._issue(code, pc, entry).cycles
         return self.cycles - self._behind(pc)[0]
 
     def _behind(self, pc: int) -> tuple[int, State | None]:
@@ -116,8 +126,8 @@ class CycleTimer:
             return 0, None
         code = self._priced_code[address, size]
         entry = self._states[state.block_state]
-        whole = issue(decode(code, address), entry, parameters=self.parameters)
-        part = issue(decode(code[: pc - address], address), entry, parameters=self.parameters)
+        whole = self._issue(code, address, entry)
+        part = self._issue(code[: pc - address], address, entry)
         return whole.cycles - part.cycles, part.state
 
     def rewind_to(self, pc: int) -> None:
@@ -138,7 +148,13 @@ class CycleTimer:
         self._continue_in(part.state if part else entry)
 
     def _issue(self, code: bytes, address: int, entry: State) -> Issued:
-        return issue(decode(code, address), entry, parameters=self.parameters)
+        # Asked for again and again where interrupts hit the same loop.
+        key = code, address, entry
+        if key not in self._issued:
+            if len(self._issued) >= _MAX_ISSUED:
+                self._issued.clear()
+            self._issued[key] = issue(decode(code, address), entry, parameters=self.parameters)
+        return self._issued[key]
 
     def _continue_in(self, state: State) -> None:
         self._state.state = self._id_of(state)
@@ -155,6 +171,27 @@ class CycleTimer:
         self._state.paused_at = 0
         if self._memory_model is not None:
             self._memory_model.drain()
+
+    def wait(self, cycles: int) -> None:
+        """The core stands still for `cycles`; what the pipeline holds stays."""
+        self._interruptions += cycles
+        self._state.cycles += cycles
+
+    def skip(self, cycles: int) -> None:
+        """Code that is known to take so long need not be executed."""
+        self._state.cycles += cycles
+
+    def first_from(self, cycle: int) -> int | None:
+        """The first instruction of the current block that issues at `cycle` or later, if any."""
+        at = self._state
+        address, size = at.block_address, at.block_size
+        code, entry = self._priced_code[address, size], self._states[at.block_state]
+        issued = self._issue(code, address, entry)
+        begin = at.cycles - issued.cycles
+        for slot in issued.slots:
+            if begin + slot.cycle >= cycle:
+                return slot.instruction.address
+        return None
 
     def finish(self) -> None:
         """The program is over: the cycle of its last instruction counts as well."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import ClassVar, Final
 
 from usim.formatting import format_address
@@ -36,6 +37,14 @@ class Peripheral(ABC):
     def reset(self) -> None:
         """Take the values that the manual gives for after a reset."""
 
+    def power_on(self) -> None:
+        """The same for a reset that the supply causes; some state survives all others."""
+        self.reset()
+
+    def register_name(self, offset: int) -> str:
+        """What the manual calls the register at `offset`, or the offset."""
+        return f"+ {offset:#x}"
+
 
 class RegisterBlock(Peripheral):
     """32-bit registers by offset; those that `reset_values` lacks read as zero, ignore writes.
@@ -43,16 +52,27 @@ class RegisterBlock(Peripheral):
     A subclass overrides `read_word` and `write_word` where a register is more than its value.
     """
 
-    name: ClassVar[str]
-    reset_values: ClassVar[dict[int, int]]
+    # Of the kind of peripheral; an instance may be given its own, such as USART1.
+    name: str
+    reset_values: ClassVar[Mapping[int, int]]
+    # What the manual calls the registers, without the peripheral's name.
+    register_names: ClassVar[Mapping[int, str]] = {}
+    # Bits by register that select what is not modelled: they are kept, and logged once.
+    without_effect: ClassVar[Mapping[int, int]] = {}
+    # Registers whose bits a written one clears: what a narrow write leaves out is not written.
+    cleared_by_ones: ClassVar[frozenset[int]] = frozenset()
 
-    def __init__(self) -> None:
+    def __init__(self, name: str | None = None, has: Mapping[int, int] | None = None) -> None:
+        """`name` and the registers that it `has`, where they are not those of its kind."""
+        if name is not None:
+            self.name = name
         self._logged: set[int] = set()
-        self._values = dict(self.reset_values)
+        self._has = self.reset_values if has is None else has
+        self._values = dict(self._has)
 
     def reset(self) -> None:
         """Every register as after a system reset."""
-        self._values = dict(self.reset_values)
+        self._values = dict(self._has)
 
     def read(self, offset: int, size_bytes: int) -> int:
         """A load of 1, 2 or 4 bytes."""
@@ -66,7 +86,10 @@ class RegisterBlock(Peripheral):
         shift = 8 * (offset & 3)
         mask = ((1 << 8 * size_bytes) - 1) << shift
         if mask != _WORD:
-            value = self._values[offset & ~3] & ~mask | value << shift & mask
+            kept = 0 if offset & ~3 in self.cleared_by_ones else self._values[offset & ~3]
+            value = kept & ~mask | value << shift & mask
+        if (ignored := value & self.without_effect.get(offset & ~3, 0)) != 0:
+            self._note_ignored(offset & ~3, ignored)
         self.write_word(offset & ~3, value & _WORD)
 
     def read_word(self, offset: int) -> int:
@@ -77,10 +100,26 @@ class RegisterBlock(Peripheral):
         """Set the register at `offset`."""
         self._values[offset] = value
 
+    def register_name(self, offset: int) -> str:
+        """USART1.BRR, or where the manual's name is not known the offset."""
+        known = self.register_names.get(offset & ~3)
+        return f"{self.name}.{known}" if known else f"{self.name} + {offset:#x}"
+
     def _knows(self, offset: int, what: str) -> bool:
-        if offset & ~3 in self.reset_values:
+        if offset & ~3 in self._has:
             return True
         if offset not in self._logged:
             self._logged.add(offset)
-            _LOG.info("%s %s + %s, which is not modelled", what, self.name, format_address(offset))
+            _LOG.info("%s %s, which is not modelled", what, self.register_name(offset))
         return False
+
+    def _note_ignored(self, offset: int, bits: int) -> None:
+        self.log_once(
+            f"{self.register_name(offset)}: bits {format_address(bits)} have no effect here", offset
+        )
+
+    def log_once(self, message: str, key: int) -> None:
+        """Say something about this block; again only for another `key`."""
+        if ~key not in self._logged:
+            self._logged.add(~key)
+            _LOG.warning("%s", message)

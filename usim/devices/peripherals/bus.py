@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from usim.devices.events import EventQueue
 from usim.devices.peripherals.base import Peripheral
 from usim.formatting import format_address
 
@@ -33,21 +34,44 @@ class Window:
         return range(self.base // PAGE_BYTES, -(-end // PAGE_BYTES))
 
 
-class PeripheralBus:
-    """Every peripheral of a chip. What else lies in a page with one reads as zero."""
+@dataclass(frozen=True, slots=True)
+class TraceRecord:
+    """An access to a register, as `PeripheralBus.trace` is told of it."""
 
-    def __init__(self, windows: tuple[Window, ...]) -> None:
+    cycle: int
+    window: str
+    register: str
+    offset: int
+    is_write: bool
+    size_bytes: int
+    value: int
+
+
+class PeripheralBus:
+    """Every peripheral of a chip. What else lies in a page with one reads as zero.
+
+    What is due by the cycle of an access happens before it, so that registers are always read as
+    of now.
+    """
+
+    def __init__(self, windows: tuple[Window, ...], events: EventQueue) -> None:
         self.windows = windows
+        self._events = events
+        # Called after each access to a peripheral that has its clock.
+        self.trace: Callable[[TraceRecord], None] | None = None
         self._by_page: dict[int, list[Window]] = {}
         for window in windows:
             for page in window.pages():
                 self._by_page.setdefault(page, []).append(window)
         self._logged: set[int] = set()
 
-    def reset(self) -> None:
-        """Every peripheral as after a system reset."""
+    def reset(self, *, power_on: bool = False) -> None:
+        """Every peripheral as after a system reset, or after one of the supply."""
         for window in self.windows:
-            window.peripheral.reset()
+            if power_on:
+                window.peripheral.power_on()
+            else:
+                window.peripheral.reset()
 
     def find(self, address: int) -> Window | None:
         """Who answers at `address`, if anyone does."""
@@ -67,14 +91,42 @@ class PeripheralBus:
 
     def read(self, address: int, size_bytes: int) -> int:
         """A load of 1, 2 or 4 bytes in one of the pages."""
+        self._catch_up()
         window = self._reachable(address)
-        return 0 if window is None else window.peripheral.read(address - window.base, size_bytes)
+        if window is None:
+            return 0
+        value = window.peripheral.read(address - window.base, size_bytes)
+        if self.trace is not None:
+            self.trace(self._record(window, address, size_bytes, value, is_write=False))
+        return value
 
     def write(self, address: int, size_bytes: int, value: int) -> None:
         """A store of 1, 2 or 4 bytes in one of the pages."""
+        self._catch_up()
         window = self._reachable(address)
         if window is not None:
             window.peripheral.write(address - window.base, size_bytes, value)
+            if self.trace is not None:
+                self.trace(self._record(window, address, size_bytes, value, is_write=True))
+
+    def _catch_up(self) -> None:
+        due = self._events.next_cycle
+        if due is not None and due <= (now := self._events.now):
+            self._events.run_due(now)
+
+    def _record(
+        self, window: Window, address: int, size_bytes: int, value: int, *, is_write: bool
+    ) -> TraceRecord:
+        offset = address - window.base
+        return TraceRecord(
+            self._events.now,
+            window.name,
+            window.peripheral.register_name(offset),
+            offset,
+            is_write,
+            size_bytes,
+            value,
+        )
 
     def _reachable(self, address: int) -> Window | None:
         window = self.find(address)

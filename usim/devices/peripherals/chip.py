@@ -1,142 +1,137 @@
-"""Builds a chip's peripherals: which class stands for which of Renode's, or for a tag of its file.
-
-A new peripheral is a class in this package and a line in one of the two tables below.
-"""
+"""A chip's peripherals, built as its platform file lists them (chip_makers.py says from what)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from usim.devices.peripherals import rcc
-from usim.devices.peripherals.base import Peripheral
+from usim.devices.events import EventQueue
+from usim.devices.interrupt_lines import InterruptLine
 from usim.devices.peripherals.bus import PeripheralBus, Window
-from usim.devices.peripherals.flash import (
-    STM32F74X,
-    STM32F76X,
-    FlashArray,
-    FlashFacts,
-    FlashInterface,
-)
-from usim.devices.peripherals.identity import Constant, DebugSupport, OptionBytes
-from usim.devices.peripherals.pwr import PowerControl
+from usim.devices.peripherals.chip_draft import Draft
+from usim.devices.peripherals.chip_makers import BY_CLASS, BY_TAG
+from usim.devices.peripherals.exti import ExternalInterrupts
+from usim.devices.peripherals.flash import FlashArray, FlashInterface
+from usim.devices.peripherals.gpio import GpioPort
 from usim.devices.peripherals.rcc import ResetAndClockControl
+from usim.devices.peripherals.reset_cause import ResetCause, ResetRequest
+from usim.devices.peripherals.rng import RandomNumbers
+from usim.devices.peripherals.simulated_time import SimulatedTime
+from usim.devices.peripherals.unmodelled import UnmodelledBlock
 from usim.devices.peripherals.usart import Usart
 from usim.repl import PlatformFile, Tag
 
 # What an STM32's peripheral takes of the address space.
 _BLOCK_BYTES: Final = 0x400
-USART_TYPE: Final = "UART.STM32F7_USART"
-_RCC: Final = "Miscellaneous.STM32F4_RCC"
-_IDCODE: Final = "DBGMCU_IDCODE"
-_DEVICE_ID: Final = 0xFFF
-# By DBGMCU_IDCODE.DEV_ID.
-_FLASH_FACTS: Final[Mapping[int, FlashFacts]] = {0x449: STM32F74X, 0x451: STM32F76X}
-
-# By address: the register and bit of RCC that clock a peripheral (RM0385 5.3, RM0410 5.3).
-_CLOCK_ENABLES: Final[Mapping[int, tuple[int, int]]] = {
-    0x4000_4400: (rcc.APB1ENR, 1 << 17),  # USART2
-    0x4000_4800: (rcc.APB1ENR, 1 << 18),  # USART3
-    0x4000_4C00: (rcc.APB1ENR, 1 << 19),  # UART4
-    0x4000_5000: (rcc.APB1ENR, 1 << 20),  # UART5
-    0x4000_7000: (rcc.APB1ENR, 1 << 28),  # PWR
-    0x4000_7800: (rcc.APB1ENR, 1 << 30),  # UART7
-    0x4000_7C00: (rcc.APB1ENR, 1 << 31),  # UART8
-    0x4001_1000: (rcc.APB2ENR, 1 << 4),  # USART1
-    0x4001_1400: (rcc.APB2ENR, 1 << 5),  # USART6
-}
+# The core's own registers, of which a tag says nothing new.
+_SYSTEM_SPACE: Final = range(0xE000_0000, 0xE010_0000)
 
 
 @dataclass(frozen=True, slots=True)
 class ChipPeripherals:
-    """What a chip has beside its core and its memory."""
+    """What a chip has beside its core and its memory; GPIO ports by their names, such as GPIOA."""
 
     bus: PeripheralBus
+    time: SimulatedTime
+    # What watchdogs ask for; whoever runs the core acts on it.
+    reset_request: ResetRequest
     clocks: ResetAndClockControl | None
     flash: FlashInterface | None
+    exti: ExternalInterrupts | None
+    rng: RandomNumbers | None
     usarts: Mapping[str, Usart]
+    gpio: Mapping[str, GpioPort]
+    unmodelled: tuple[UnmodelledBlock, ...]
 
+    def reset(self, cause: ResetCause) -> None:
+        """Every peripheral as after a reset, and RCC_CSR tells why.
 
-@dataclass(slots=True)
-class _Draft:
-    """What peripherals are built from, and those that others need."""
+        Whoever presses a button or pulls a plug takes longer than the frames on the lines do, so
+        that those arrive; a reset that the chip makes itself cuts them short.
+        """
+        if cause in (ResetCause.PIN, ResetCause.POWER_ON):
+            for usart in self.usarts.values():
+                usart.drain()
+        self.bus.reset(power_on=cause is ResetCause.POWER_ON)
+        if self.clocks is not None:
+            self.clocks.flag_reset(cause)
 
-    machine: PlatformFile
-    array: FlashArray | None
-    clocks: ResetAndClockControl | None = None
-    flash: FlashInterface | None = None
-    usarts: dict[str, Usart] = field(default_factory=dict)
-
-    def pll_on(self) -> bool:
-        return self.clocks is None or self.clocks.pll_on
-
-    def options(self) -> tuple[int, int]:
-        return self.flash.options if self.flash is not None else (0xFFFF_FFFF, 0xFFFF_FFFF)
-
-    def flash_facts(self) -> FlashFacts:
-        ids = (tag.value & _DEVICE_ID for tag in self.machine.tags if tag.name == _IDCODE)
-        return _FLASH_FACTS.get(next(ids, 0), STM32F74X)
-
-    def clock_gate(self, address: int) -> Callable[[], bool] | None:
-        clocks, enable = self.clocks, _CLOCK_ENABLES.get(address)
-        if clocks is None or enable is None:
+    def who_is_at(self, address: int) -> str | None:
+        """USART1.BRR, or "DMA2 + 0x10" for a block that is not modelled; None where nothing is."""
+        window = self.bus.find(address)
+        if window is None:
             return None
-        return lambda: clocks.is_clocked(*enable)
-
-
-def _make_flash(draft: _Draft, _name: str) -> Peripheral | None:
-    if draft.array is not None:
-        draft.flash = FlashInterface(draft.array, draft.flash_facts())
-    return draft.flash
-
-
-def _make_usart(draft: _Draft, name: str) -> Peripheral:
-    draft.usarts[name] = Usart()
-    return draft.usarts[name]
-
-
-_BY_CLASS: Final[Mapping[str, Callable[[_Draft, str], Peripheral | None]]] = {
-    _RCC: lambda draft, _name: draft.clocks,
-    "Miscellaneous.STM32_PWR": lambda draft, _name: PowerControl(draft.pll_on),
-    "MTD.STM32F4_FlashController": _make_flash,
-    USART_TYPE: _make_usart,
-}
-_BY_TAG: Final[Mapping[str, Callable[[_Draft, Tag], Peripheral]]] = {
-    _IDCODE: lambda _draft, tag: Constant(tag.name, tag.value),
-    "DBGMCU": lambda _draft, _tag: DebugSupport(),
-    "UID": lambda _draft, tag: Constant(tag.name, tag.value),
-    "FLASH_SIZE": lambda _draft, tag: Constant(tag.name, tag.value),
-    "OPTION_BYTES": lambda draft, _tag: OptionBytes(draft.options),
-}
+        return window.peripheral.register_name(address - window.base)
 
 
 def build_peripherals(
-    machine: PlatformFile, array: FlashArray | None, hse_hz: int | None
+    machine: PlatformFile,
+    array: FlashArray | None,
+    hse_hz: int | None,
+    events: EventQueue,
+    interrupt: Callable[[int], InterruptLine],
 ) -> ChipPeripherals:
     """Everything in the file that a class here stands for; the rest is not there.
 
-    `array` is the flash that the flash interface programs, `hse_hz` the board's external clock.
+    `array` is the flash that the flash interface programs, `hse_hz` the board's external clock,
+    `interrupt` gives an input of the NVIC by its number.
     """
-    draft = _Draft(machine, array)
-    if machine.of_type(_RCC):
-        draft.clocks = ResetAndClockControl(hse_hz)
+    draft = Draft.begin(machine, array, hse_hz, events, interrupt)
+    windows = [*_windows_of_entries(draft), *_windows_of_tags(draft)]
+    return ChipPeripherals(
+        bus=PeripheralBus(tuple(windows), events),
+        time=draft.time(),
+        reset_request=draft.reset_request,
+        clocks=draft.clocks,
+        flash=draft.flash,
+        exti=draft.exti,
+        rng=draft.rng,
+        usarts=MappingProxyType(draft.usarts),
+        gpio=MappingProxyType(draft.gpio),
+        unmodelled=tuple(draft.unmodelled),
+    )
+
+
+def _windows_of_entries(draft: Draft) -> list[Window]:
     windows = []
-    for entry in machine.peripherals:
-        make = _BY_CLASS.get(entry.type)
-        made = make(draft, entry.name) if make is not None else None
+    for entry in draft.machine.peripherals:
+        make = BY_CLASS.get(entry.type)
+        made = make(draft, entry) if make is not None and entry.addresses else None
         if made is not None:
             windows += [
-                Window(entry.name, base, _BLOCK_BYTES, made, draft.clock_gate(base))
+                Window(
+                    getattr(made, "name", entry.name),
+                    base,
+                    _BLOCK_BYTES,
+                    made,
+                    draft.clock_gate(base, made),
+                )
                 for base in entry.addresses
             ]
-    for tag in machine.tags:
-        if (build := _BY_TAG.get(tag.name)) is not None:
-            windows.append(Window(tag.name, tag.base, tag.size_bytes, build(draft, tag)))
-    return ChipPeripherals(
-        PeripheralBus(tuple(windows)),
-        draft.clocks,
-        draft.flash,
-        MappingProxyType(draft.usarts),
+    return windows
+
+
+def _windows_of_tags(draft: Draft) -> list[Window]:
+    """A tag that no class here stands for is a block of the chip that is not modelled."""
+    windows = []
+    for tag in draft.machine.tags:
+        build = BY_TAG.get(tag.name)
+        if build is not None:
+            made = build(draft, tag)
+            gate = draft.clock_gate(tag.base, made)
+            windows.append(Window(tag.name, tag.base, tag.size_bytes, made, gate))
+        elif tag.base not in _SYSTEM_SPACE and not _is_memory(draft.machine, tag):
+            block = UnmodelledBlock(tag.name, tag.value)
+            draft.unmodelled.append(block)
+            windows.append(Window(tag.name, tag.base, tag.size_bytes, block))
+    return windows
+
+
+def _is_memory(machine: PlatformFile, tag: Tag) -> bool:
+    return any(
+        base < tag.base + tag.size_bytes and tag.base < base + (memory.size_bytes or 0)
+        for memory in machine.memories()
+        for base in memory.addresses
     )

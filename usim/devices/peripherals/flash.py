@@ -116,11 +116,18 @@ class FlashInterface(RegisterBlock):
         OPTCR: 0,
         OPTCR1: 0,
     }
+    register_names: ClassVar[dict[int, str]] = {
+        ACR: "ACR", KEYR: "KEYR", OPTKEYR: "OPTKEYR", SR: "SR", CR: "CR", OPTCR: "OPTCR",
+        OPTCR1: "OPTCR1",
+    }  # fmt: skip
+    cleared_by_ones: ClassVar[frozenset[int]] = frozenset({SR})
 
     def __init__(self, array: FlashArray, facts: FlashFacts) -> None:
         super().__init__()
         self._array = array
         self._facts = facts
+        # Called with FLASH_ACR when it may be another: what fetches from the flash cost.
+        self.on_access_control: Callable[[int], None] = lambda _acr: None
         self._lock, self._option_lock = _Lock(KEYS), _Lock(OPTION_KEYS)
         # What is programmed; the registers hold what will be.
         self._options = facts.option_values & ~OPTLOCK, facts.boot_addresses
@@ -151,6 +158,7 @@ class FlashInterface(RegisterBlock):
         self._lock.reset()
         self._option_lock.reset()
         self._values[OPTCR], self._values[OPTCR1] = self._options
+        self.on_access_control(self._values[ACR])
 
     def read_word(self, offset: int) -> int:
         """The key registers read as zero, the lock bits as they are."""
@@ -165,6 +173,7 @@ class FlashInterface(RegisterBlock):
         """Locked registers ignore writes."""
         if offset == ACR:
             self._values[ACR] = value & _ACR_WRITABLE
+            self.on_access_control(self._values[ACR])
         else:
             self._writers[offset](value)
 

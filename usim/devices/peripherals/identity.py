@@ -45,8 +45,14 @@ class DebugSupport(RegisterBlock):
         (offset - _DEBUG_REGISTERS[0] for offset in _DEBUG_REGISTERS), 0
     )
 
+    register_names: ClassVar[dict[int, str]] = {0: "CR", 4: "APB1_FZ", 8: "APB2_FZ"}
+
     def reset(self) -> None:
         """Nothing: a power-on reset alone clears them (40.16.3)."""
+
+    def power_on(self) -> None:
+        """Zero."""
+        super().reset()
 
 
 class OptionBytes(Peripheral):

@@ -12,6 +12,7 @@ CSR1: Final = 0x04
 CR2: Final = 0x08
 CSR2: Final = 0x0C
 
+_DBP: Final = 1 << 8
 _VOS: Final = 3 << 14
 _ODEN: Final = 1 << 16
 _ODSWEN: Final = 1 << 17
@@ -25,10 +26,16 @@ class PowerControl(RegisterBlock):
 
     name = "PWR"
     reset_values: ClassVar[dict[int, int]] = {CR1: 0x0000_C000, CSR1: 0, CR2: 0, CSR2: 0}
+    register_names: ClassVar[dict[int, str]] = {CR1: "CR1", CSR1: "CSR1", CR2: "CR2", CSR2: "CSR2"}
 
     def __init__(self, pll_on: Callable[[], bool]) -> None:
         super().__init__()
         self._pll_on = pll_on
+
+    @property
+    def backup_writable(self) -> bool:
+        """CR1.DBP: whether the backup domain's registers take writes."""
+        return bool(self._values[CR1] & _DBP)
 
     def read_word(self, offset: int) -> int:
         """Voltage scaling takes effect while the PLL is on (4.1.4); over-drive follows CR1."""

@@ -29,8 +29,21 @@ enum stop_reason {
     NEW_BLOCK = 3,
     DIVIDED_BY_ZERO = 4,
     INSIDE_IT_BLOCK = 5, /* ADDRESS_REACHED where Unicorn can't stop */
-    WATCHED = 6          /* behind an instruction that accessed what is watched */
+    WATCHED = 6,         /* behind an instruction that accessed what is watched */
+    EVENT_DUE = 7,       /* `event_at` is reached: before the first instruction from then on */
+    EVENT_INSIDE = 8,    /* it will be inside the block, which is counted and has not run */
+    INTERRUPTED = 9,     /* an exception that waits may be taken */
+    ACCESS_DENIED = 11,  /* a load or store, by the memory protection unit */
+    EXECUTE_DENIED = 12, /* the block's start */
+    IS_UNALIGNED = 13,   /* before an access that must be aligned and is not */
+    USES_FPU = 10        /* the block, which is not counted, has a floating-point instruction */
 };
+
+/* How the next block was left before it ran. */
+enum entered { NOT_ENTERED = 0, CHECKED = 1, COUNTED = 2 };
+
+#define NOT_PENDING 256 /* lower than any priority */
+#define NEVER UINT64_MAX
 
 enum watched_access { WATCH_READS = 1, WATCH_WRITES = 2 };
 
@@ -44,15 +57,20 @@ enum inspect_reason {
     INSPECT_DIVISION = 1,
     INSPECT_REGISTERS = 2, /* its code makes a pointer to system registers */
     INSPECT_ACCESSES = 4,
-    INSPECT_POINTERS = 8 /* a core register holds one, to be used here or not */
+    INSPECT_POINTERS = 8, /* a core register holds one, to be used here or not */
+    INSPECT_SEND_EVENT = 16,
+    INSPECT_MULTIPLE = 64, /* loads and stores of several words */
+    INSPECT_SPECIAL = 32   /* MRS or MSR CONTROL, or FAULTMASK is set */
 };
 
 typedef struct timer timer_t;
+typedef struct protection protection_t;
 
 typedef struct {
     uint64_t key; /* address << 16 | size, plus 1 so that 0 means empty */
     uint32_t instructions;
-    uint32_t inspect; /* something in it wants a hook: see needs_inspection */
+    uint16_t inspect; /* something in it wants a hook: see needs_inspection */
+    uint16_t uses_fpu;
 } slot_t;
 
 /* Shared with usim/timing/counter.py (ctypes). */
@@ -80,9 +98,24 @@ typedef struct {
     uint32_t watched; /* 1 + the place in `watches` of one that was hit */
     uint32_t watch_count;
     watch_t watches[MAX_WATCHPOINTS];
+    uint64_t event_at;         /* when something happens, in cycles or instructions; NEVER */
+    int32_t pending_priority;  /* of the exception that waits for its turn; NOT_PENDING */
+    uint32_t group_mask;       /* the bits of a priority that decide about preemption */
+    uint32_t changed;          /* event_at or pending_priority, by an instruction of this block */
+    uint32_t inside_stop;      /* where the run ends inside the block, for an event; 1: nowhere */
+    uint32_t entered;          /* enum entered */
+    uint32_t traps_fpu;        /* stop before blocks that use the floating-point unit */
+    uint32_t event_register;   /* of WFE; set by SEV */
+    uint32_t counts_cycles;    /* time is the timer's, else that of instructions */
+    uint32_t checks_alignment; /* of loads and stores of several words */
+    uint32_t traps_unaligned;  /* CCR.UNALIGN_TRP */
+    protection_t *protection;  /* NULL: everything is allowed, as while the MPU is off */
     uint8_t code_pages[CODE_PAGES / 8U]; /* bit set: code has run there since usim_counter_forget */
     slot_t slots[SLOTS];
 } counter_t;
+
+/* Leave no ITSTATE behind from within a hook on memory. */
+void usim_clear_it_state(const counter_t *counter);
 
 /* The current block is left at `pc`, and may go on from there in the next run. */
 void usim_pause_timer(timer_t *timer, uint32_t pc);

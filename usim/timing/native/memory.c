@@ -117,6 +117,16 @@ static void access_data(memory_t *memory, const access_t *access, const uint32_t
     }
 }
 
+/* An access that the core makes by itself: of an exception's frame, or of a vector. */
+USIM_EXPORT void usim_memory_access(memory_t *memory, uint32_t address, uint32_t size,
+                                    uint32_t is_write) {
+    const access_t access = {.address = {.offset = address},
+                             .size = (uint16_t)size,
+                             .is_write = (uint8_t)is_write,
+                             .transfers = (size + 7U) / 8U};
+    access_data(memory, &access, NULL);
+}
+
 static void read_registers(const memory_t *memory, uint32_t mask, uint32_t *values) {
     const counter_t *counter = memory->counter;
     for (; mask != 0U; mask &= mask - 1U) {
@@ -237,7 +247,7 @@ static void fetch_block(memory_t *memory, uint32_t start, uint32_t size) {
         return;
     }
     cache_t *cache = range->art != 0U ? &memory->art : &memory->instruction;
-    if (range->art == 0U && (range->cached == 0U || cache->enabled == 0U)) {
+    if (cache->enabled == 0U || (range->art == 0U && range->cached == 0U)) {
         const uint32_t windows = ((start + size - 1U) >> FETCH_SHIFT) - (start >> FETCH_SHIFT) + 1U;
         wait_for_bus(memory, (uint64_t)windows * range->uncached_fetch, 0U);
         return;
@@ -298,6 +308,20 @@ USIM_EXPORT void usim_cache_maintain(memory_t *memory, uint32_t set, uint32_t wa
     cache->dirty[i] = 0;
     if (invalidate != 0U) {
         cache->tags[i] = 0;
+    }
+}
+
+/* The same of the line that holds an address, if the cache has it. */
+USIM_EXPORT void usim_cache_maintain_line(memory_t *memory, uint32_t which, uint32_t address,
+                                          uint32_t invalidate) {
+    cache_t *cache = cache_by_number(memory, which);
+    const uint32_t line = address >> LINE_SHIFT;
+    const uint32_t first = (line & (cache->sets - 1U)) * cache->ways;
+    for (uint32_t i = first; i < first + cache->ways; i++) {
+        if (cache->tags[i] == line + 1U) {
+            cache->dirty[i] = 0;
+            cache->tags[i] = invalidate != 0U ? 0U : cache->tags[i];
+        }
     }
 }
 

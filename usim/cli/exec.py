@@ -1,0 +1,216 @@
+"""`usim exec`: boots other people's firmware on the emulated chip."""
+
+from __future__ import annotations
+
+import math
+import signal
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from usim.board import Board, Ending
+from usim.board.debugging import DebuggedBoard
+from usim.board.host_lines import HostLines
+from usim.board.images import FORMATS
+from usim.board.script import Step, run_script
+from usim.board.terminal import Terminal
+from usim.cli.exec_lines import connect_lines, console_of
+from usim.cli.exec_options import AddressType, ScriptOption, TimeType, UartType, script_of
+from usim.cli.output_path import OutputPath
+from usim.cli.serve import invite_gdb
+from usim.errors import ExpectationError, FirmwareEndedError
+from usim.probe.server import LOOPBACK
+from usim.profile.recording import Recorder
+from usim.report.board_profile import print_board_profile
+from usim.report.board_summary import print_summary, summary_as_json
+from usim.report.json_file import write_json
+
+_CRASHED: Final = 3
+_INTERRUPTED: Final = 130
+
+_EXAMPLES = """\b
+Examples:
+  usim exec firmware.elf                                what it prints, until it ends or Ctrl-C
+  usim exec firmware.bin --base 0x08000000 --for 2s
+  usim exec firmware.hex --expect "login:" --send "root\\r" --expect "# "
+  usim exec firmware.elf --uart usart1=tcp:127.0.0.1:4000    then: nc 127.0.0.1 4000
+  usim exec firmware.elf --uart usart3 --uart usart1=log.txt
+  usim exec firmware.elf --gdb 3333
+
+\b
+Times are the chip's, and runs are the same each time as long as nothing comes from a terminal, a
+pipe or a socket. A run ends when the script (--expect, --send) is through, at --for, at a
+semihosting exit, in a crash, or when nothing more can happen (asleep or in an endless loop with no
+interrupt on). In texts, \\n \\r \\t \\e \\0 \\xHH \\\\ stand for bytes; nothing is added to them.
+
+\b
+Exit codes: that of a semihosting exit; else 0 done, 1 an --expect that was not met, or another
+error that is named in one line, 2 wrong usage, 3 the firmware crashed (a fault whose handler does
+not return, a lockup, an interrupt without a handler), 130 interrupted.
+"""
+
+
+@click.command("exec", epilog=_EXAMPLES)
+@click.argument("image", type=click.Path(path_type=Path))
+@click.option(
+    "--platform",
+    default="stm32f746",
+    show_default=True,
+    metavar="NAME",
+    help="A chip or a board: see `usim platforms list`.",
+)
+@click.option(
+    "--format",
+    "image_format",
+    type=click.Choice(FORMATS),
+    help="What IMAGE is, where its suffix does not say it.",
+)
+@click.option(
+    "--base",
+    type=AddressType(),
+    metavar="ADDRESS",
+    help="Where a .bin belongs (default: the start of the flash).",
+)
+@click.option(
+    "--uart",
+    "uarts",
+    type=UartType(),
+    multiple=True,
+    metavar="NAME[=WHERE]",
+    help="A USART's other end: stdio (if not said), null, tcp:127.0.0.1:PORT, or a file to write.",
+)
+@click.option(
+    "--expect",
+    cls=ScriptOption,
+    multiple=True,
+    metavar="TEXT",
+    help="Wait until the firmware prints this; repeat, and mix with --send, in order.",
+)
+@click.option(
+    "--send", cls=ScriptOption, multiple=True, metavar="TEXT", help="Send this to the firmware."
+)
+@click.option(
+    "--timeout",
+    type=TimeType(),
+    default="10s",
+    show_default=True,
+    metavar="TIME",
+    help="How long each --expect may take, in the chip's time.",
+)
+@click.option(
+    "--for",
+    "limit",
+    type=TimeType(),
+    metavar="TIME",
+    help="Run so long, in the chip's time (2s, 10ms).",
+)
+@click.option(
+    "--timing",
+    type=click.Choice(["count", "core", "full"]),
+    default="full",
+    show_default=True,
+    help="Count instructions, or model the cycles of the core, or those with memory.",
+)
+@click.option("--profile", is_flag=True, help="Show at the end where the cycles went.")
+@click.option(
+    "--gdb",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Wait for gdb on this port, halted at the reset; 0 takes any free port.",
+)
+@click.option("--json", "json_file", type=OutputPath(), help="Write the summary there.")
+@click.option("--quiet", is_flag=True, help="No summary at the end.")
+@click.pass_context
+def exec_(ctx: click.Context, /, image: Path, **options: Any) -> None:  # noqa: ANN401
+    """Boot a firmware IMAGE (ELF, Intel HEX, .bin), unmodified, on the emulated chip.
+
+    What it sends on its USARTs, and prints by semihosting, goes to stdout. All else to stderr.
+    """
+    steps = script_of(ctx)
+    if options["gdb"] is not None and (steps or options["limit"]):
+        raise click.UsageError("--gdb leaves it to gdb when what runs: no --expect, --send, --for")
+    board = Board(
+        image,
+        options["platform"],
+        timing=options["timing"],
+        image_format=options["image_format"],
+        base=options["base"],
+    )
+    terminal = Terminal(sys.stdout.buffer)
+    failure = ""
+    with board:
+        recorder = Recorder(board.chip.device, board.program) if options["profile"] else None
+        lines = connect_lines(board, options["uarts"], terminal, reads_stdin=not steps)
+        try:
+            if options["gdb"] is not None:
+                _serve_gdb(board, lines, image, options["gdb"])
+            else:
+                failure = _run(board, steps, options)
+        finally:
+            lines.close()
+            terminal.finish()
+        if recorder is not None:
+            print_board_profile(board, recorder)
+        _report(board, failure, options)
+        code = _exit_code(board.ending, failure)
+    ctx.exit(code)
+
+
+def _run(board: Board, steps: list[Step], options: dict[str, Any]) -> str:
+    """Do what was asked for; returns what went wrong, if it did."""
+
+    def interrupt(*_: object) -> None:
+        # An exception out of the handler would get lost where the emulator has called Python.
+        board.runner.interrupted = True
+
+    signal.signal(signal.SIGINT, interrupt)
+    until_s = options["limit"].seconds if options["limit"] else math.inf
+    usart, timeout_s = console_of(options["uarts"]), options["timeout"].seconds
+    try:
+        run_script(board, steps, usart, timeout_s=timeout_s, until_s=until_s)
+    except (ExpectationError, FirmwareEndedError) as exc:
+        return str(exc)
+    if options["limit"] or not steps:
+        board.run(until_s)
+    return ""
+
+
+def _serve_gdb(board: Board, lines: HostLines, image: Path, port: int) -> None:
+    """Until Ctrl-C."""
+    debugged = DebuggedBoard(board, lines, port)
+    try:
+        for way_to_end in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(way_to_end, lambda *_: debugged.stop())
+        click.echo(invite_gdb(board.platform, LOOPBACK, debugged.port, image), err=True)
+        debugged.run()
+    finally:
+        debugged.close()
+
+
+def _report(board: Board, failure: str, options: dict[str, Any]) -> None:
+    """What the user wants to know at the end, on stderr."""
+    ending = board.ending
+    if ending is not None and ending.fault is not None:
+        for line in ending.fault.lines():
+            click.echo(line, err=True)
+    if not options["quiet"]:
+        print_summary(board)
+    if options["json_file"]:
+        write_json(options["json_file"], summary_as_json(board, failure))
+    if failure:
+        click.echo(f"error: {failure}", err=True)
+    elif ending is not None and ending.crashed:
+        click.echo(f"error: the firmware crashed: {ending.text}", err=True)
+
+
+def _exit_code(ending: Ending | None, failure: str) -> int:
+    if ending is not None:
+        if ending.reason == "interrupted":
+            return _INTERRUPTED
+        if ending.crashed:
+            return _CRASHED
+        if ending.code:
+            return ending.code & 0xFF or 1
+    return 1 if failure else 0

@@ -1,0 +1,155 @@
+"""Which class stands for which of Renode's, or for a tag of the platform file.
+
+A new peripheral is a class in this package and a line in one of the two tables below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from usim.devices.peripherals.base import Peripheral
+from usim.devices.peripherals.chip_draft import RCC_TYPE, Draft
+from usim.devices.peripherals.crc import CrcUnit
+from usim.devices.peripherals.exti import LINES, ExternalInterrupts
+from usim.devices.peripherals.flash import FlashInterface
+from usim.devices.peripherals.gpio import MODER, OSPEEDR, PUPDR, GpioPort
+from usim.devices.peripherals.identity import Constant, DebugSupport, OptionBytes
+from usim.devices.peripherals.iwdg import IndependentWatchdog
+from usim.devices.peripherals.memory_controllers import FlexibleMemoryController, QuadSpi
+from usim.devices.peripherals.pwr import PowerControl
+from usim.devices.peripherals.rng import RandomNumbers
+from usim.devices.peripherals.rtc import RealTimeClock
+from usim.devices.peripherals.syscfg import SystemConfiguration
+from usim.devices.peripherals.tim import Timer, TimerLines
+from usim.devices.peripherals.tim_registers import TIMERS
+from usim.devices.peripherals.usart import Usart
+from usim.devices.peripherals.wwdg import PRESCALER, WindowWatchdog
+from usim.repl import Peripheral as Entry
+from usim.repl import Tag
+
+USART_TYPE: Final = "UART.STM32F7_USART"
+_WWDG_INPUT: Final = 0
+_QUADSPI_INPUT: Final = 92
+# Renode's names for the reset values that differ from port to port.
+_PORT_RESETS: Final[Mapping[str, int]] = {
+    "modeResetValue": MODER,
+    "outputSpeedResetValue": OSPEEDR,
+    "pullUpPullDownResetValue": PUPDR,
+}
+
+
+def _make_flash(draft: Draft, _entry: Entry) -> Peripheral | None:
+    if draft.array is not None:
+        draft.flash = FlashInterface(draft.array, draft.flash_facts())
+    return draft.flash
+
+
+def _make_power(draft: Draft, _entry: Entry) -> Peripheral:
+    power = draft.power = PowerControl(draft.pll_on)
+    if draft.clocks is not None:
+        draft.clocks.backup_writable = lambda: power.backup_writable
+    return power
+
+
+def _make_usart(draft: Draft, entry: Entry) -> Peripheral:
+    kernel = draft.usart_clock(entry.addresses[0])
+    line = draft.wiring.line(entry, "", "IRQ")
+    draft.usarts[entry.name] = Usart(draft.events, kernel, line, entry.name.upper())
+    return draft.usarts[entry.name]
+
+
+def _make_timer(draft: Draft, entry: Entry) -> Peripheral | None:
+    address = entry.addresses[0]
+    facts = TIMERS.get(address)
+    if facts is None:
+        return None
+    if facts.is_advanced:
+        lines = TimerLines(
+            update=draft.wiring.line(entry, "UpdateInterrupt"),
+            compare=draft.wiring.line(entry, "CaptureCompareInterrupt"),
+            trigger=draft.wiring.line(entry, "TriggerInterrupt"),
+            breaks=draft.wiring.line(entry, "BreakInterrupt"),
+        )
+    else:
+        lines = TimerLines(draft.wiring.line(entry, "", "IRQ"))
+    name = entry.name.replace("timer", "TIM").upper()
+    return Timer(draft.events, draft.timer_clock(address), lines, facts, name)
+
+
+def _make_gpio(draft: Draft, entry: Entry) -> Peripheral:
+    name = entry.name.replace("Port", "").upper()
+    port = next((wire.group for wire in entry.connections if isinstance(wire.output, int)), -1)
+    resets = {
+        offset: value
+        for key, offset in _PORT_RESETS.items()
+        if isinstance(value := entry.properties.get(key, 0), int)
+    }
+    draft.gpio[name] = GpioPort(
+        name, lambda pin, level: draft.pin_changed(port, pin, level=level), resets
+    )
+    draft.ports[port] = draft.gpio[name]
+    return draft.gpio[name]
+
+
+def _make_exti(draft: Draft, entry: Entry) -> Peripheral:
+    draft.exti = ExternalInterrupts([draft.wiring.line(entry, line) for line in range(LINES)])
+    return draft.exti
+
+
+def _make_syscfg(draft: Draft, _entry: Entry) -> Peripheral:
+    draft.syscfg = SystemConfiguration(draft.route_changed)
+    return draft.syscfg
+
+
+def _make_iwdg(draft: Draft, _entry: Entry) -> Peripheral:
+    return IndependentWatchdog(
+        draft.events, draft.clock(lambda tree: tree.lsi), draft.reset_request
+    )
+
+
+def _make_wwdg(draft: Draft, tag: Tag) -> Peripheral:
+    clock = draft.clock(lambda tree: tree.bus1 / PRESCALER, tag.base)
+    return WindowWatchdog(draft.events, clock, draft.wiring.input(_WWDG_INPUT), draft.reset_request)
+
+
+def _make_rng(draft: Draft, entry: Entry) -> Peripheral:
+    clock = draft.clock(lambda tree: tree.clock48, entry.addresses[0])
+    draft.rng = RandomNumbers(draft.events, clock, draft.wiring.line(entry, "", "IRQ"))
+    return draft.rng
+
+
+def _make_rtc(draft: Draft, _entry: Entry) -> Peripheral:
+    clock = draft.clock(lambda tree: tree.rtc)
+    rtc = RealTimeClock(
+        draft.events, clock, lambda: draft.power is None or draft.power.backup_writable
+    )
+    if draft.clocks is not None:
+        draft.clocks.on_backup_reset(rtc.power_on)
+    return rtc
+
+
+BY_CLASS: Final[Mapping[str, Callable[[Draft, Entry], Peripheral | None]]] = {
+    RCC_TYPE: lambda draft, _entry: draft.clocks,
+    "Miscellaneous.STM32_PWR": _make_power,
+    "MTD.STM32F4_FlashController": _make_flash,
+    USART_TYPE: _make_usart,
+    "Timers.STM32_Timer": _make_timer,
+    "Timers.STM32_IndependentWatchdog": _make_iwdg,
+    "Timers.STM32F4_RTC": _make_rtc,
+    "GPIOPort.STM32_GPIOPort": _make_gpio,
+    "IRQControllers.STM32F4_EXTI": _make_exti,
+    "Miscellaneous.STM32_SYSCFG": _make_syscfg,
+    "Miscellaneous.STM32_RNG": _make_rng,
+    "CRC.STM32_CRC": lambda _draft, _entry: CrcUnit(),
+}
+BY_TAG: Final[Mapping[str, Callable[[Draft, Tag], Peripheral]]] = {
+    "DBGMCU_IDCODE": lambda _draft, tag: Constant(tag.name, tag.value),
+    "DBGMCU": lambda _draft, _tag: DebugSupport(),
+    "UID": lambda _draft, tag: Constant(tag.name, tag.value),
+    "FLASH_SIZE": lambda _draft, tag: Constant(tag.name, tag.value),
+    "OPTION_BYTES": lambda draft, _tag: OptionBytes(draft.options),
+    "WWDG": _make_wwdg,
+    "FMC": lambda _draft, _tag: FlexibleMemoryController(),
+    "QUADSPI": lambda draft, _tag: QuadSpi(draft.wiring.input(_QUADSPI_INPUT)),
+}
