@@ -1,4 +1,4 @@
-"""What folding and joining make of models that are wrong or unusual: a clear refusal, or nothing."""
+"""What folding and joining make of models that are wrong or unusual: a refusal, or nothing."""
 
 from __future__ import annotations
 
