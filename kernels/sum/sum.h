@@ -1,4 +1,5 @@
-// Sum of int8 values over any of a tensor's axes.
+// Sum of int8 values over any of a tensor's axes; or their mean, if the multiplier includes 1 /
+// count.
 //
 //   input    as `kept` and `reduced` say: the output's axes, and those that are summed up
 //   output   [outputs], the product of the kept extents; does not overlap input

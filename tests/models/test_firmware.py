@@ -198,6 +198,7 @@ def test_qemu_and_gdb_run_it(way, qemu_firmware, tmp_path):
     commands = [
         "set confirm off",
         "set pagination off",
+        "set remotetimeout 30",  # QEMU starts slowly on a busy machine
         f"target remote | exec {machine}",
         *(["load", "set $pc = usim_start"] if way == "gdb" else []),
         "break usim_done",

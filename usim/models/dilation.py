@@ -179,4 +179,6 @@ def _join(
         options=replace(options, steps=steps),
     )
     for gone in (chain.spread, chain.collect):
-        operators[gone.index] = replace(gone, inputs=(), outputs=(), folded=True)
+        operators[gone.index] = replace(
+            gone, inputs=(), outputs=(), folded=True, done_by=convolution.index
+        )

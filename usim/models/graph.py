@@ -92,7 +92,7 @@ class Operator:
     """One operator. `inputs` may hold -1 for an optional input that is left out.
 
     One that is `folded` has nothing left to do, and no inputs: its output is a constant, or it has
-    none either, as another operator does its part.
+    none either, as the operator `done_by` does its part.
     """
 
     index: int
@@ -101,6 +101,7 @@ class Operator:
     outputs: tuple[int, ...]
     options: Options
     folded: bool = False
+    done_by: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

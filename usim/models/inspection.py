@@ -28,8 +28,8 @@ class OperatorFacts:
 
     `constant_bytes` are those of the file's constants that it is the first to read; `renames` says
     that it only gives its input another shape, `is_view` that inputs and outputs share their bytes
-    in the arena, `folded` that its output is a constant, or that another operator does its part,
-    `done_by` that another operator, by its index, does its work: it needs no code.
+    in the arena, `folded` that nothing is left to do, as where its output is a constant, `done_by`
+    that another operator, by its index, does its work: it needs no code.
     """
 
     index: int
@@ -112,7 +112,7 @@ def inspect_graph(graph: Graph, file_bytes: int = 0) -> Inspection:
             replace(
                 item,
                 is_view=not (item.renames or item.folded or item.index in coded),
-                done_by=lowered.sums.get(item.index),
+                done_by=lowered.sums.get(item.index, item.done_by),
             )
             for item in operators
         )
@@ -162,7 +162,7 @@ def _operator(
         renames=renames,
         is_view=False,  # not known before all of the graph is planned
         folded=operator.folded,
-        done_by=None,
+        done_by=operator.done_by,
         problem=problem,
     )
 
@@ -191,6 +191,8 @@ def _flat(facts: object) -> Iterator[tuple[str, object]]:
     if not is_dataclass(facts):
         return
     for field in fields(facts):
+        if not field.repr:
+            continue  # a detail
         value = getattr(facts, field.name)
         if is_dataclass(value):
             yield from _flat(value)

@@ -31,7 +31,7 @@ def join_swishes(graph: Graph) -> Graph:
         spec = graph.tensors[gate.outputs[0]]
         options = GatedOptions(operator.options.activation, spec.scale, spec.zero_point)
         operators[operator.index] = replace(operator, inputs=gate.inputs, options=options)
-        operators[gate.index] = replace(gate, inputs=(), outputs=(), folded=True)
+        operators[gate.index] = _done_by(operator, gate)
     return replace(graph, operators=tuple(operators))
 
 
@@ -49,6 +49,10 @@ def _gate(graph: Graph, operator: Operator, gates: dict[int, Operator]) -> Opera
         if all(_usual(spec, specs[0].shape) for spec in specs):
             return gate if specs[0].data is None and not specs[0].variable else None
     return None
+
+
+def _done_by(operator: Operator, gate: Operator) -> Operator:
+    return replace(gate, inputs=(), outputs=(), folded=True, done_by=operator.index)
 
 
 def _usual(spec: TensorSpec, shape: tuple[int, ...]) -> bool:

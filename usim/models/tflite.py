@@ -7,6 +7,7 @@ small file nor a large one takes much memory or time; docs/architecture.md has t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ MAX_FILE_BYTES = 64 << 20
 """Four times what the largest platform has."""
 _MAX_TENSOR_BYTES = 1 << 30
 _MAX_SCALES = 1 << 20
+_MAX_NAMED = 8
+"""Of a list in a message: it is to stay a line."""
 
 _TYPE_NAMES: dict[int, str] = {
     number: name for name, number in vars(tflite.TensorType).items() if isinstance(number, int)
@@ -90,6 +93,8 @@ class _Reader:
         if count != 1:
             raise self._error(f"{count} subgraphs; only models with a single one are supported")
         subgraph = self._model.Subgraphs(0)
+        if not self._keep_unsupported:
+            self._expect_known_kinds(subgraph)
         count = subgraph.TensorsLength()
         operators = tuple(
             self._operator(subgraph.Operators(i), i, count)
@@ -190,6 +195,21 @@ class _Reader:
         # A view: tensors may share a buffer, and copies would let a small file fill the memory.
         return raw.view(np.dtype(dtype).newbyteorder("<")).reshape(shape)
 
+    def _expect_known_kinds(self, subgraph: Any) -> None:  # noqa: ANN401
+        """Raise ModelError with all kinds of operators that usim does not have."""
+        unknown: dict[str, list[int]] = {}
+        for i in range(subgraph.OperatorsLength()):
+            kind = self._kind(subgraph.Operators(i).OpcodeIndex(), i)
+            if kind not in OPERATORS:
+                unknown.setdefault(kind, []).append(i)
+        if unknown:
+            named = [f"{kind} ({_some(indices)})" for kind, indices in unknown.items()]
+            raise self._error(
+                f"operators that are not supported: {_some(named)}; `usim inspect` shows the whole "
+                "model, README.md says what is supported",
+                operator=min(unknown.values())[0],
+            )
+
     def _operator(self, table: Any, index: int, tensors: int) -> Operator:  # noqa: ANN401
         kind = self._kind(table.OpcodeIndex(), index)
         what = f"operator {index} ({kind})"
@@ -210,10 +230,7 @@ class _Reader:
     def _options(self, table: Any, kind: str, index: int) -> Options:  # noqa: ANN401
         recipe = OPERATORS.get(kind)
         if recipe is None:
-            known = "" if self._keep_unsupported else f" (supported: {_listed(OPERATORS)})"
-            raise self._error(
-                f"operator {index} is {kind}, which is not supported{known}", operator=index
-            )
+            raise self._error(f"operator {index} is {kind}, which is not supported", operator=index)
         what = f"operator {index} ({kind})"
         union = table.BuiltinOptions()
         if recipe.options_type is not None and (
@@ -260,6 +277,12 @@ class _Reader:
 def _text(raw: bytes | None) -> str:
     text = (raw or b"")[:200].decode("utf-8", errors="replace")
     return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def _some(items: Sequence[object]) -> str:
+    """The first few, and how many more there are."""
+    more = len(items) - _MAX_NAMED
+    return ", ".join(map(str, items[:_MAX_NAMED])) + (f" and {more} more" if more > 0 else "")
 
 
 def _listed(names: Any) -> str:  # noqa: ANN401

@@ -113,20 +113,21 @@ def _remarks(operator: OperatorFacts) -> str:
     if operator.problem:
         return "NOT SUPPORTED"
     reason = ""
-    if operator.folded:
-        reason = f"no code: {'a constant' if operator.outputs else 'part of another'}"
-    elif operator.done_by is not None:
+    if operator.done_by is not None:
         reason = f"no code: done by {operator.done_by}"
+    elif operator.folded:
+        reason = "no code: a constant"
     elif operator.renames or operator.is_view:
         reason = f"no code: a {'new shape' if operator.renames else 'view'}"
     return ", ".join(filter(None, [operator.options_text, reason]))
 
 
 def _weights(operator: OperatorFacts) -> str:
-    """The largest constant: the weights, where there are some."""
-    if not operator.constants or operator.renames:
+    """The largest constant that is no axis, size or bias: the weights, where there are some."""
+    values = [tensor for tensor in operator.constants if tensor.dtype not in ("int32", "int64")]
+    if not values or operator.renames:
         return ""
-    return _type(max(operator.constants, key=lambda tensor: tensor.size_bytes))
+    return _type(max(values, key=lambda tensor: tensor.size_bytes))
 
 
 def _types(specs: Sequence[TensorSpec]) -> str:

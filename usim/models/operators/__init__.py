@@ -27,14 +27,13 @@ from usim.models.operators.gather import Gather
 from usim.models.operators.l2_normalization import L2Normalization
 from usim.models.operators.lstm import UnidirectionalSequenceLstm
 from usim.models.operators.maximum_minimum import Maximum, Minimum
-from usim.models.operators.mean import Mean
 from usim.models.operators.mirror_pad import MirrorPad
 from usim.models.operators.mul import Mul
 from usim.models.operators.pad import Pad, PadV2
 from usim.models.operators.pool_2d import AveragePool2D, MaxPool2D
 from usim.models.operators.prelu import Prelu
 from usim.models.operators.quantize import Dequantize, Quantize
-from usim.models.operators.reduce import ReduceMax, ReduceMin, Sum
+from usim.models.operators.reduce import Mean, ReduceMax, ReduceMin, Sum
 from usim.models.operators.reshape import ExpandDims, Reshape, Squeeze
 from usim.models.operators.resize import ResizeBilinear, ResizeNearestNeighbor
 from usim.models.operators.shape import Shape

@@ -76,8 +76,8 @@ class Conv2D(Recipe):
         groups, rest = divmod(depth, filter_depth)
         if rest or channels % groups:
             raise node.error(
-                f"the weights take {filter_depth} of the {depth} channels of {source} to each of "
-                f"{channels}; that makes no groups"
+                f"the weights take {filter_depth} channels to {channels}: there are no groups of "
+                f"the {depth} channels of {source} that fit"
             )
         window = (weights.shape[1], weights.shape[2])
         axes = slide(node, (height, width), window, options.steps)

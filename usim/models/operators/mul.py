@@ -4,7 +4,7 @@ and its own LOGISTIC."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,8 +31,9 @@ class GatedOptions(Options):
     """Of x * LOGISTIC(x), with x as the only input: how the LOGISTIC's output is quantised."""
 
     activation: FusedActivation
-    logistic_scale: float
-    logistic_zero_point: int
+    logistic_scale: float = field(repr=False)
+    logistic_zero_point: int = field(repr=False)
+    times_logistic: bool = True
 
 
 class Mul(Elementwise):

@@ -1,4 +1,4 @@
-"""REDUCE_MAX, REDUCE_MIN and SUM of int8 over any axes: global maximum pooling, for one."""
+"""MEAN, REDUCE_MAX, REDUCE_MIN and SUM of int8 over any axes: global pooling, for one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from usim.models.operators.base import KernelCall, Node, Pointer, Recipe
 from usim.models.operators.scaling import multiplier
 
 _MAX_COUNT = 1 << 23
-"""Elements of a sum: 2^23 of them still sum up in int32."""
+"""Elements of a sum: 2^23 of them, each at most 255 from the zero point, still fit int32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +108,26 @@ class Sum(Reduction):
     ) -> Mapping[str, int]:
         if count > _MAX_COUNT:
             raise node.error(f"a sum of {count} elements; at most {_MAX_COUNT} are supported")
-        output_multiplier, output_shift = multiplier(node, source.scale / target.scale)
+        output_multiplier, output_shift = self.scaling(node, source.scale / target.scale, count)
         return {
             "input_sum": source.zero_point * count,
             "output_offset": target.zero_point,
             "output_multiplier": output_multiplier,
             "output_shift": output_shift,
         }
+
+    def scaling(self, node: Node, real: float, count: int) -> tuple[int, int]:
+        """Multiplier and shift of the sum; `real` is input scale / output scale."""
+        return multiplier(node, real)
+
+
+class Mean(Sum):
+    """TensorFlow Lite Micro divides the integer multiplier by the count, with as many bits as that
+    has to spare."""
+
+    kind = "MEAN"
+
+    def scaling(self, node: Node, real: float, count: int) -> tuple[int, int]:
+        mantissa, shift = multiplier(node, real)
+        spare = min(count.bit_length() - 1, 32, 31 + shift)
+        return (mantissa << spare) // count, shift - spare
