@@ -217,6 +217,10 @@ class EmbeddedDevice(Device):
         """End the running slice with HALTED, from within a callback or an event."""
         self.core.execution.halt()
 
+    def mask_interrupts(self, *, masked: bool) -> None:
+        """Keep exceptions that wait from being taken, as DHCSR.C_MASKINTS does in a step."""
+        self.core.execution.mask_interrupts(masked=masked)
+
     def wake(self) -> None:
         """Have the core leave WFI or WFE."""
         self.core.execution.wake()

@@ -42,6 +42,7 @@ class Execution:
         # No exception is entered before what made it pending.
         self._not_before = 0
         self._pending_seen = 0
+        self._masks_interrupts = False
         # What AIRCR.SYSRESETREQ does.
         self.on_reset_request: Callable[[], None] = self.request_reset
         self.events.on_change = self._follow_events
@@ -79,6 +80,11 @@ class Execution:
     def send_event(self) -> None:
         """Set the event register: WFE ends, or does not wait the next time."""
         self._engine.counter.set_event_register()
+
+    def mask_interrupts(self, *, masked: bool) -> None:
+        """Let exceptions wait, as a debugger does in a step."""
+        self._masks_interrupts = masked
+        self._follow_nvic()
 
     def wake(self) -> None:
         """Leave WFI or WFE, as a debugger makes the core do."""
@@ -195,7 +201,7 @@ class Execution:
         nvic = self._nvic
         number = nvic.next_exception()
         priority = THREAD_PRIORITY if number is None else nvic.group_priority(number)
-        waits = priority < nvic.active_priority()
+        waits = priority < nvic.active_priority() and not self._masks_interrupts
         self._engine.counter.set_pending(priority if waits else NOT_PENDING, nvic.group_mask)
         risen = nvic.pending & ~self._pending_seen
         self._pending_seen = nvic.pending

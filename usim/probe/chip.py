@@ -7,16 +7,17 @@ No socket is in here: whoever serves the chip calls `run` between requests while
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import IntFlag
 from typing import Final, Literal
 
 from usim.devices.base import Timing
 from usim.devices.embedded import EmbeddedDevice
+from usim.devices.peripherals import ResetCause
 from usim.devices.stops import Stop, StopKind
 from usim.devices.system_registers import DEMCR
 from usim.errors import AccessError, DeviceError, LockupError
 from usim.platforms import Platform
 from usim.probe import it_blocks
+from usim.probe.halt_reasons import CATCHES, HaltReason, VectorCatch
 from usim.probe.shared_watchpoints import SharedWatchpoints
 from usim.timing.counter import MAX_BREAKPOINTS
 
@@ -26,43 +27,9 @@ _NOWHERE: Final = 0xFFFF_FFF0
 # B1.5.8; anything else with these upper bits is no return from an exception.
 _EXC_RETURNS: Final = frozenset(0xFFFF_FFE0 | low for low in (0x1, 0x9, 0xD, 0x11, 0x19, 0x1D))
 # Stops that the core goes on from by itself.
-_UNEVENTFUL: Final = frozenset({StopKind.SLICE, StopKind.REACHED})
+_UNEVENTFUL: Final = frozenset({StopKind.SLICE, StopKind.REACHED, StopKind.HALTED})
 # Stops behind an instruction, and not at it.
 _AFTER: Final = _UNEVENTFUL | {StopKind.WATCHED}
-
-
-class HaltReason(IntFlag):
-    """Why the core halted: the bits of DFSR (C1.6.1)."""
-
-    NONE = 0
-    HALTED = 1 << 0  # asked to, or after a step
-    BKPT = 1 << 1  # a breakpoint, of either kind
-    DWTTRAP = 1 << 2  # a watchpoint
-    VCATCH = 1 << 3  # a vector catch
-    EXTERNAL = 1 << 4
-
-
-class VectorCatch(IntFlag):
-    """Which exceptions halt the core when they are entered: bits of DEMCR (C1.6.5)."""
-
-    NONE = 0
-    CORERESET = 1 << 0
-    MMERR = 1 << 4
-    NOCPERR = 1 << 5
-    CHKERR = 1 << 6
-    STATERR = 1 << 7
-    BUSERR = 1 << 8
-    INTERR = 1 << 9
-    HARDERR = 1 << 10
-
-
-# Exception number -> the catches that apply. Which fault it was in particular is not asked.
-_CATCHES: Final = {
-    3: VectorCatch.HARDERR | VectorCatch.INTERR,
-    4: VectorCatch.MMERR,
-    5: VectorCatch.BUSERR,
-    6: VectorCatch.NOCPERR | VectorCatch.CHKERR | VectorCatch.STATERR,
-}
 
 
 class EmulatedChip:
@@ -205,7 +172,7 @@ class EmulatedChip:
             self._handle(self._run_slice(_NOWHERE, instructions))
         return self.state == "running"
 
-    def reset(self, *, halt: bool) -> None:
+    def reset(self, *, halt: bool, cause: ResetCause | None = None) -> None:
         """Reset the core (SYSRESETREQ) and boot from `boot_address`; memory keeps its content.
 
         With `halt` it halts before the first instruction (vector catch). Debuggers, breakpoints
@@ -213,7 +180,7 @@ class EmulatedChip:
         """
         # A system reset leaves the debug registers alone.
         trace = self.read_memory(DEMCR, 4)
-        self.device.boot(self.boot_address)
+        self.device.boot(self.boot_address, cause=cause)
         self.write_memory(DEMCR, trace)
         self.lockup = None
         self._reset_requested = False
@@ -295,7 +262,9 @@ class EmulatedChip:
     def _handle(self, stop: Stop) -> None:
         """What a stop of the engine means to a chip."""
         if self._reset_requested:
-            self.reset(halt=False)
+            self.reset(halt=False, cause=ResetCause.SOFTWARE)
+        elif stop.kind is StopKind.RESET:
+            self.reset(halt=False, cause=self.device.reset_cause)
         elif stop.kind is StopKind.REACHED:
             self._arrive(stop.pc)
         elif stop.kind is StopKind.WATCHED:
@@ -345,13 +314,18 @@ class EmulatedChip:
         self.device.write_register("pc", address)
 
     def _execute(self, pc: int, following: int, itstate: int) -> None:
-        """Run the instruction at `pc`; inside an IT block the emulator is told that it is alone."""
+        """Run the instruction at `pc`, interrupts masked as OpenOCD does it in steps.
+
+        Inside an IT block the emulator is told that it is alone.
+        """
         device = self.device
         if itstate:
             xpsr = device.read_register("xpsr")
             device.write_register("xpsr", it_blocks.with_itstate(xpsr, it_blocks.ALWAYS_LAST))
         device.set_breakpoints(())
+        device.mask_interrupts(masked=True)
         stop = self._run_slice(following, 1)
+        device.mask_interrupts(masked=False)
         if itstate:
             went_on = stop.kind in _AFTER and stop.pc == following
             left = it_blocks.advance(itstate) if went_on else 0
@@ -374,7 +348,7 @@ class EmulatedChip:
         if stop.kind is StopKind.EXCEPTION_RETURN:
             return
         entered = self.read_register("ipsr")
-        if self._debuggers and _CATCHES.get(entered, VectorCatch.NONE) & self.vector_catch:
+        if self._debuggers and CATCHES.get(entered, VectorCatch.NONE) & self.vector_catch:
             self.halt(HaltReason.VCATCH)
 
     def _returns(self, exc_return: int) -> bool:

@@ -12,7 +12,8 @@ from typing import Final
 
 from usim.devices.system_registers import AIRCR, DEMCR, DWT_CTRL, DWT_CYCCNT
 from usim.probe.breakpoint_unit import BreakpointUnit
-from usim.probe.chip import EmulatedChip, VectorCatch
+from usim.probe.chip import EmulatedChip
+from usim.probe.halt_reasons import VectorCatch
 from usim.probe.rom_table import make_id_registers
 from usim.probe.watchpoint_unit import WatchpointUnit
 

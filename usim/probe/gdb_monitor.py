@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from usim.formatting import format_address
-from usim.probe.chip import EmulatedChip, VectorCatch
+from usim.probe.chip import EmulatedChip
 from usim.probe.gdb_fields import OK, Commands, parse_bytes
+from usim.probe.halt_reasons import VectorCatch
 
 _FAULTS: Final = (
     VectorCatch.MMERR

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from typing import Final
 
 from usim.errors import AccessError
-from usim.probe.chip import EmulatedChip, HaltReason
+from usim.probe.chip import EmulatedChip
 from usim.probe.gdb_breakpoints import Breakpoints
 from usim.probe.gdb_fields import OK, Commands, RefusedError, parse_address
+from usim.probe.halt_reasons import HaltReason
 from usim.profile.semihosting import BKPT_SEMIHOSTING, Semihosting
 
 # Prints on gdb's console, which is possible while gdb waits for an answer.
