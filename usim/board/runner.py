@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import Final
@@ -56,8 +57,8 @@ class Runner:
         # Set it (from a signal handler, say) to have a run end soon.
         self.interrupted = False
         self.ending: Ending | None = None
-        # How often the firmware, or a watchdog, has reset the chip.
-        self.resets = 0
+        # How often the firmware, or a watchdog, has reset the chip, by cause.
+        self.resets: Counter[ResetCause] = Counter()
         self._stuck_until: int | None = None
         self._is_patient = False
 
@@ -153,10 +154,10 @@ class Runner:
             self._ends("exit", text, exited.code)
 
     def _reset(self, stop: Stop) -> None:
-        self.resets += 1
         fault = self.faults.first
         after = f", after {fault.summary}" if fault is not None else ""
         cause = self._chip.device.reset_cause
+        self.resets[cause] += 1
         where = self._program.describe(stop.pc)
         _LOG.warning("reset (%s) at %s%s", cause, where, after)
         self._boot(cause)
@@ -166,6 +167,7 @@ class Runner:
     def _look_for_the_end(self, pc: int) -> None:
         in_handler = self._chip.device.read_register("ipsr")
         goes_on = not in_handler and (self._is_patient or self._chip.can_be_interrupted)
+        goes_on |= self._chip.device.chip.watchdog_runs
         if goes_on or not loops_for_ever(self._code, pc):
             self._stuck_until = None
             return

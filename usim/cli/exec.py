@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +18,7 @@ from usim.board.host_lines import HostLines
 from usim.board.images import FORMATS
 from usim.board.script import Step, run_script
 from usim.board.terminal import Terminal
+from usim.board.trace import AccessTrace
 from usim.cli.exec_lines import connect_lines, console_of
 from usim.cli.exec_options import AddressType, ScriptOption, TimeType, UartType, script_of
 from usim.cli.output_path import OutputPath
@@ -37,6 +40,7 @@ Examples:
   usim exec firmware.hex --expect "login:" --send "root\\r" --expect "# "
   usim exec firmware.elf --uart usart1=tcp:127.0.0.1:4000    then: nc 127.0.0.1 4000
   usim exec firmware.elf --uart usart3 --uart usart1=log.txt
+  usim exec firmware.elf --trace - --trace-only usart1,rcc --for 10ms
   usim exec firmware.elf --gdb 3333
 
 \b
@@ -115,6 +119,18 @@ not return, a lockup, an interrupt without a handler), 130 interrupted.
 )
 @click.option("--profile", is_flag=True, help="Show at the end where the cycles went.")
 @click.option(
+    "--trace",
+    "trace_file",
+    type=OutputPath(),
+    metavar="FILE",
+    help="Write each access to a peripheral, and each exception, there; - is stderr.",
+)
+@click.option(
+    "--trace-only",
+    metavar="NAME,...",
+    help="Of accesses, those to these peripherals only: usart1,rcc.",
+)
+@click.option(
     "--gdb",
     type=click.IntRange(0, 65535),
     metavar="PORT",
@@ -138,9 +154,11 @@ def exec_(ctx: click.Context, /, image: Path, **options: Any) -> None:  # noqa: 
         image_format=options["image_format"],
         base=options["base"],
     )
+    if options["trace_only"] and not options["trace_file"]:
+        raise click.UsageError("--trace-only goes with --trace FILE")
     terminal = Terminal(sys.stdout.buffer)
     failure = ""
-    with board:
+    with board, _traced(board, options["trace_file"], options["trace_only"]):
         recorder = Recorder(board.chip.device, board.program) if options["profile"] else None
         lines = connect_lines(board, options["uarts"], terminal, reads_stdin=not steps)
         try:
@@ -156,6 +174,23 @@ def exec_(ctx: click.Context, /, image: Path, **options: Any) -> None:  # noqa: 
         _report(board, failure, options)
         code = _exit_code(board.ending, failure)
     ctx.exit(code)
+
+
+@contextmanager
+def _traced(board: Board, path: Path | None, only: str | None) -> Iterator[None]:
+    """What is run inside is traced to a file, or to stderr for "-"."""
+    if path is None:
+        yield
+        return
+    with ExitStack() as stack:
+        to_stderr = str(path) == "-"
+        file = sys.stderr if to_stderr else stack.enter_context(path.open("w", encoding="utf-8"))
+        names = [name.strip() for name in only.split(",")] if only else []
+        trace = AccessTrace(board.chip, board.program, lambda line: print(line, file=file), names)
+        try:
+            yield
+        finally:
+            trace.finish()
 
 
 def _run(board: Board, steps: list[Step], options: dict[str, Any]) -> str:

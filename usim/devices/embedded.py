@@ -17,6 +17,7 @@ from usim.devices.base import COUNT_KINDS, Capabilities, Device, Timing
 from usim.devices.chip_bus import ChipBus
 from usim.devices.cortex_m7 import CortexM7
 from usim.devices.events import EventQueue
+from usim.devices.exception_names import exception_name
 from usim.devices.host_memory import FlashCells, HostMemory
 from usim.devices.peripherals import (
     USART_TYPE,
@@ -178,6 +179,10 @@ class EmbeddedDevice(Device):
     def now(self) -> int:
         """`counted`, and what the core has slept on top."""
         return self.events.now
+
+    def exception_name(self, number: int) -> str:
+        """For instance "SysTick", "IRQ 37 (usart1)"."""
+        return exception_name(number, self._machine)
 
     @property
     def exceptions_entered(self) -> dict[int, int]:

@@ -30,6 +30,26 @@ def summary_lines(board: Board) -> Iterator[str]:
     if kind.unit == "cycles":
         yield f"Cycles        {board.cycles:,} ({kind.source}, {kind.fidelity})"
     yield f"Instructions  {board.instructions:,}"
+    device = board.chip.device
+    entered = [f"{device.exception_name(n)} {times:,}" for n, times in _entered(board).items()]
+    if entered:
+        yield f"Exceptions    {', '.join(entered)}"
+    resets = [f"{cause} {times:,}" for cause, times in board.runner.resets.items()]
+    if resets:
+        yield f"Resets        {', '.join(resets)}"
+    missing = [f"{name} ({times:,} accesses)" for name, times in _unmodelled(board).items()]
+    if missing:
+        yield f"Not modelled  {', '.join(missing)}"
+
+
+def _entered(board: Board) -> dict[int, int]:
+    return dict(sorted(board.chip.device.exceptions_entered.items()))
+
+
+def _unmodelled(board: Board) -> dict[str, int]:
+    """Accesses to blocks that usim lacks, by block."""
+    blocks = board.chip.device.chip.unmodelled
+    return {block.name: block.accesses.total() for block in blocks if block.accesses}
 
 
 def describe_board(board: Board) -> str:
@@ -51,6 +71,12 @@ def summary_as_json(board: Board, failure: str) -> dict[str, object]:
         "image": board.program.file,
         "platform": board.platform.name,
         "count": {"unit": kind.unit, "source": kind.source, "fidelity": kind.fidelity},
+        "exceptions": {
+            board.chip.device.exception_name(number): times
+            for number, times in _entered(board).items()
+        },
+        "resets": dict(board.runner.resets),
+        "not_modelled": _unmodelled(board),
         "end": {
             "reason": ending.reason if ending else None,
             "address": ending.address if ending else None,

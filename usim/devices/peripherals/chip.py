@@ -15,12 +15,14 @@ from usim.devices.peripherals.chip_makers import BY_CLASS, BY_TAG
 from usim.devices.peripherals.exti import ExternalInterrupts
 from usim.devices.peripherals.flash import FlashArray, FlashInterface
 from usim.devices.peripherals.gpio import GpioPort
+from usim.devices.peripherals.iwdg import IndependentWatchdog
 from usim.devices.peripherals.rcc import ResetAndClockControl
 from usim.devices.peripherals.reset_cause import ResetCause, ResetRequest
 from usim.devices.peripherals.rng import RandomNumbers
 from usim.devices.peripherals.simulated_time import SimulatedTime
 from usim.devices.peripherals.unmodelled import UnmodelledBlock
 from usim.devices.peripherals.usart import Usart
+from usim.devices.peripherals.wwdg import WindowWatchdog
 from usim.repl import PlatformFile, Tag
 
 # What an STM32's peripheral takes of the address space.
@@ -57,6 +59,15 @@ class ChipPeripherals:
         self.bus.reset(power_on=cause is ResetCause.POWER_ON)
         if self.clocks is not None:
             self.clocks.flag_reset(cause)
+
+    @property
+    def watchdog_runs(self) -> bool:
+        """Whether the chip will be reset if the program does nothing against it."""
+        peripherals = (window.peripheral for window in self.bus.windows)
+        return any(
+            isinstance(peripheral, (IndependentWatchdog, WindowWatchdog)) and peripheral.is_running
+            for peripheral in peripherals
+        )
 
     def who_is_at(self, address: int) -> str | None:
         """USART1.BRR, or "DMA2 + 0x10" for a block that is not modelled; None where nothing is."""

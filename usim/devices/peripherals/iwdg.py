@@ -52,6 +52,11 @@ class IndependentWatchdog(RegisterBlock):
         }
         self._restart()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it resets the chip unless it is reloaded."""
+        return self._is_running
+
     def reset(self) -> None:
         """Stopped."""
         super().reset()

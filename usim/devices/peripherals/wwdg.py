@@ -48,6 +48,11 @@ class WindowWatchdog(RegisterBlock):
         self._expiry = Alarm(events, clock, lambda _tick: request_reset(ResetCause.WWDG))
         self._written_at = 0
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it resets the chip unless it is reloaded."""
+        return bool(self._values[CR] & _WDGA)
+
     def reset(self) -> None:
         """Off."""
         super().reset()
