@@ -62,7 +62,6 @@ class _Run:
         clock_hz = device.platform.clock_hz
         self._semihosting = Semihosting(device, write, lambda: self._counted / clock_hz)
         self._booted_from = 0
-        self._loops_forever_at: int | None = None
         self._fault: tuple[Stop, int] | None = None
         self._bytes_at_fault = ""
 
@@ -73,10 +72,15 @@ class _Run:
         return self._timer.cycles
 
     def _look_at(self, instructions: Sequence[Instruction]) -> None:
-        """A lone branch to itself ends the run: no interrupt can come here."""
+        """A lone branch to itself ends the run, if nothing that is to come can interrupt it."""
         first = instructions[0] if instructions else None
-        if first is not None and first.branch == "direct" and first.target == first.address:
-            self._loops_forever_at = first.address
+        goes_round = (
+            first is not None and first.branch == "direct" and first.target == first.address
+        )
+        waits = self._device.events.next_cycle is not None and not self._device.read_register(
+            "ipsr"
+        )
+        if goes_round and not waits:
             self._device.halt()
 
     def record(self) -> Recording:
