@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 from rich.console import Console
@@ -39,7 +41,14 @@ class _NoCompiler(ZigClang):
         return super().compile(source, name=name, core=core, **options)
 
 
-TOOLCHAINS["none"] = _NoCompiler
+@contextmanager
+def _no_compiler() -> Iterator[str]:
+    """The name of a toolchain that leaves functions empty, while it is there."""
+    TOOLCHAINS["none"] = _NoCompiler
+    try:
+        yield "none"
+    finally:
+        del TOOLCHAINS["none"]
 
 
 @cache
@@ -70,7 +79,8 @@ def import_model(data: bytes, *, fit: bool = True) -> LoweredModel | str:
     model = Model(graph)
     model.lowered = inspection.lowered
     if fit:
-        fit_model(platform(), model, toolchain="none")
+        with _no_compiler() as name:
+            fit_model(platform(), model, toolchain=name)
     return model.lowered
 
 
