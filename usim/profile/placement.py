@@ -23,11 +23,16 @@ _TABLE_SYMBOLS: Final = (
 )  # fmt: skip
 
 
+# Armv7-M B3.1: of it only start-up code can make memory, such as backup SRAM that it switches on.
+_PERIPHERALS: Final = range(0x4000_0000, 0x6000_0000)
+
+
 def check_placement(program: Program, platform: Platform) -> None:
     """ProgramError if a segment is flashed to, or runs, where the platform has no memory."""
     for segment in program.segments:
         wanted = [(segment.load_address, len(segment.data))]
-        wanted.append((segment.run_address, segment.size_bytes))
+        if segment.run_address not in _PERIPHERALS:
+            wanted.append((segment.run_address, segment.size_bytes))
         for address, size_bytes in wanted:
             if size_bytes and not _is_memory(platform, address, size_bytes):
                 raise _misplaced(program, platform, address, size_bytes)

@@ -92,6 +92,10 @@ class Draft:
         """Whether RCC has it on; without an RCC somebody else has seen to it."""
         return self.clocks is None or self.clocks.pll_on
 
+    def backup_writable(self) -> bool:
+        """Whether PWR lets the backup domain be written; without a PWR it always can be."""
+        return self.power is None or self.power.backup_writable
+
     def options(self) -> tuple[int, int]:
         """The option bytes, as the flash interface has them programmed."""
         return self.flash.options if self.flash is not None else (0xFFFF_FFFF, 0xFFFF_FFFF)

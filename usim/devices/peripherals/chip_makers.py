@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from usim.devices.peripherals.backup_sram import BackupSram
 from usim.devices.peripherals.base import Peripheral
 from usim.devices.peripherals.chip_draft import RCC_TYPE, Draft
 from usim.devices.peripherals.crc import CrcUnit
@@ -24,6 +25,7 @@ from usim.devices.peripherals.syscfg import SystemConfiguration
 from usim.devices.peripherals.tim import Timer, TimerLines
 from usim.devices.peripherals.tim_registers import TIMERS
 from usim.devices.peripherals.usart import Usart
+from usim.devices.peripherals.usb_otg import UsbOtg
 from usim.devices.peripherals.wwdg import PRESCALER, WindowWatchdog
 from usim.repl import Peripheral as Entry
 from usim.repl import Tag
@@ -121,9 +123,7 @@ def _make_rng(draft: Draft, entry: Entry) -> Peripheral:
 
 def _make_rtc(draft: Draft, _entry: Entry) -> Peripheral:
     clock = draft.clock(lambda tree: tree.rtc)
-    rtc = RealTimeClock(
-        draft.events, clock, lambda: draft.power is None or draft.power.backup_writable
-    )
+    rtc = RealTimeClock(draft.events, clock, draft.backup_writable)
     if draft.clocks is not None:
         draft.clocks.on_backup_reset(rtc.power_on)
     return rtc
@@ -149,6 +149,9 @@ BY_TAG: Final[Mapping[str, Callable[[Draft, Tag], Peripheral]]] = {
     "UID": lambda _draft, tag: Constant(tag.name, tag.value),
     "FLASH_SIZE": lambda _draft, tag: Constant(tag.name, tag.value),
     "OPTION_BYTES": lambda draft, _tag: OptionBytes(draft.options),
+    "BKPSRAM": lambda draft, tag: BackupSram(tag.size_bytes, draft.backup_writable),
+    "USB_OTG_FS": lambda _draft, tag: UsbOtg(tag.name),
+    "USB_OTG_HS": lambda _draft, tag: UsbOtg(tag.name),
     "WWDG": _make_wwdg,
     "FMC": lambda _draft, _tag: FlexibleMemoryController(),
     "QUADSPI": lambda draft, _tag: QuadSpi(draft.wiring.input(_QUADSPI_INPUT)),

@@ -34,7 +34,8 @@ _APB2: Final = {
 }  # fmt: skip
 _AHB1: Final = {
     **{0x400 * port: port for port in range(11)},  # GPIOA to GPIOK
-    0x3000: 12, 0x6000: 21, 0x6400: 22, 0xB000: 23,  # CRC, DMA1, DMA2, DMA2D
+    0x3000: 12, 0x4000: 18,  # CRC, BKPSRAM (which no bit resets)
+    0x6000: 21, 0x6400: 22, 0xB000: 23,  # DMA1, DMA2, DMA2D
 }  # fmt: skip
 
 CLOCK_ENABLES: Final[Mapping[int, tuple[int, int]]] = MappingProxyType(

@@ -16,6 +16,8 @@ _DBP: Final = 1 << 8
 _VOS: Final = 3 << 14
 _ODEN: Final = 1 << 16
 _ODSWEN: Final = 1 << 17
+_BRE: Final = 1 << 9
+_BRR: Final = 1 << 3
 _VOSRDY: Final = 1 << 14
 _ODRDY: Final = 1 << 16
 _ODSWRDY: Final = 1 << 17
@@ -46,6 +48,7 @@ class PowerControl(RegisterBlock):
         over_drive = control & _ODEN
         return (
             value
+            | (_BRR if value & _BRE else 0)
             | (_VOSRDY if self._pll_on() else 0)
             | (_ODRDY if over_drive else 0)
             | (_ODSWRDY if over_drive and control & _ODSWEN else 0)
@@ -57,3 +60,15 @@ class PowerControl(RegisterBlock):
             value = value & ~_VOS | self._values[CR1] & _VOS
         if offset in (CR1, CR2):
             self._values[offset] = value
+        elif offset == CSR1 and self.backup_writable:
+            self._values[CSR1] = value & _BRE
+
+    def reset(self) -> None:
+        """The backup regulator stays on (4.4.2: BRE is not reset by a system reset)."""
+        regulator = self._values[CSR1]
+        super().reset()
+        self._values[CSR1] = regulator
+
+    def power_on(self) -> None:
+        """Nothing stays on."""
+        super().reset()
