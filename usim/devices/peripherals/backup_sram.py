@@ -1,4 +1,4 @@
-"""The 4 KiB of SRAM in the backup domain (RM0385 4.1.2): it outlives every reset but the supply's."""
+"""The 4 KiB of SRAM in the backup domain (RM0385 4.1.2): only a reset of the supply clears it."""
 
 from __future__ import annotations
 
