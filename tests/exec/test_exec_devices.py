@@ -125,3 +125,23 @@ def test_the_floating_point_unit_is_off_until_it_is_switched_on(firmware, run_ex
     result = run_exec(firmware(source), "--timing", timing)
     assert result.exit_code == 3
     assert "NOCP" in result.stderr
+
+
+TOO_FAST = """
+int main(void) {
+    REGISTER(0x40023804U) = 2U << 24 | 200U << 6 | 16U; /* 16 MHz / 16 * 200 / 2 */
+    REGISTER(0x40023800U) |= 1U << 24;
+    while ((REGISTER(0x40023800U) & (1U << 25)) == 0U) { }
+    REGISTER(0x40023C00U) = WAITS;
+    REGISTER(0x40023808U) = 2U;
+    return 0;
+}
+"""
+
+
+@pytest.mark.parametrize(("waits", "warns"), [(2, True), (3, False)])
+def test_a_flash_that_is_read_too_fast_is_told(firmware, run_exec, caplog, waits, warns):
+    result = run_exec(firmware(TOO_FAST.replace("WAITS", str(waits))))
+    assert result.exit_code == 0, result.stderr
+    text = "FLASH_ACR has 2 wait states at a core clock of 100 MHz, where a chip needs 3"
+    assert (text in result.stderr + caplog.text) == warns

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import logging
-import time
 from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 from typing import Final
@@ -18,6 +17,7 @@ from usim.devices.chip_bus import ChipBus
 from usim.devices.cortex_m7 import CortexM7
 from usim.devices.events import EventQueue
 from usim.devices.exception_names import exception_name
+from usim.devices.flash_timing import FlashTiming
 from usim.devices.host_memory import FlashCells, HostMemory
 from usim.devices.peripherals import (
     USART_TYPE,
@@ -25,13 +25,13 @@ from usim.devices.peripherals import (
     ResetCause,
     build_peripherals,
 )
-from usim.devices.peripherals.flash import ACR
 from usim.devices.peripherals.rcc import ResetAndClockControl
 from usim.devices.peripherals.usart import Usart
 from usim.devices.polling import Polling
+from usim.devices.run_until import run_until
 from usim.devices.system_registers import BASE, CFSR, DFSR, VTOR, DebugUnit
-from usim.devices.unicorn_engine import REGISTER_IDS, Stop, StopKind, UnicornEngine
-from usim.errors import DeviceError, DeviceTimeoutError, ProtectionError
+from usim.devices.unicorn_engine import REGISTER_IDS, Stop, UnicornEngine
+from usim.errors import DeviceError, ProtectionError
 from usim.formatting import format_address
 from usim.platforms import Platform
 from usim.repl import PlatformFile, read_repl
@@ -41,12 +41,7 @@ from usim.timing.timer import CycleTimer
 
 _LOG = logging.getLogger(__name__)
 
-# Between slices Python looks at the clock and at Ctrl-C; 0.02 to 0.1 s of emulation.
-_SLICE_INSTRUCTIONS: Final = 5_000_000
 _ERASED_FLASH: Final = b"\xff"
-# FLASH_ACR (RM0385 3.7.1).
-_LATENCY: Final = 0xF
-_ARTEN: Final = 1 << 9
 
 
 class EmbeddedDevice(Device):
@@ -109,8 +104,8 @@ class EmbeddedDevice(Device):
 
     def follow_flash_interface(self) -> None:
         """Let reads of the flash take what FLASH_ACR says now, not what the platform states."""
-        if self._chip.flash is not None:
-            self._follow_access_control(self._chip.flash.read_word(ACR))
+        self.core  # noqa: B018 - there is none before open()
+        self._flash_timing.follow_registers()
 
     @property
     def reset_cause(self) -> ResetCause:
@@ -346,8 +341,7 @@ class EmbeddedDevice(Device):
         core.execution.on_reset_request = lambda: self._request_reset(ResetCause.SOFTWARE)
         if chip.exti is not None:
             chip.exti.on_event = lambda _line: core.execution.send_event()
-        if chip.flash is not None:
-            chip.flash.on_access_control = self._follow_access_control
+        self._flash_timing = FlashTiming(chip, core.engine.memory)
         self._bus = ChipBus(self.platform, self._memory, core.system, chip)
         self._polling = Polling(core.engine, events, self._memory)
         for space, read, write in self._bus.register_spaces():
@@ -361,16 +355,10 @@ class EmbeddedDevice(Device):
         self._reset_cause = cause
         self.core.execution.request_reset()
 
-    def _follow_access_control(self, acr: int) -> None:
-        if self._core_or_none is not None and self.core.engine.memory is not None:
-            self.core.engine.memory.set_flash(acr & _LATENCY, art=bool(acr & _ARTEN))
-
     def _reset(self, cause: ResetCause = ResetCause.PIN) -> None:
         self.core.reset()
         self._chip.reset(cause)
-        memory = self.core.engine.memory
-        if memory is not None:
-            memory.set_flash(self.platform.flash.wait_states, art=True)
+        self._flash_timing.set_nominal(self.platform.flash.wait_states)
 
     def _read(self, address: int, size_bytes: int) -> bytes:
         self.core  # noqa: B018 - there is none before open()
@@ -396,25 +384,4 @@ class EmbeddedDevice(Device):
             raise DeviceError(f"no register {name!r}; there are {', '.join(REGISTER_IDS)}")
 
     def _run_until(self, address: int, timeout_s: float) -> None:
-        execution = self.core.execution
-        deadline = time.monotonic() + timeout_s
-        while True:
-            stop = execution.run(address, _SLICE_INSTRUCTIONS)
-            if stop.kind is StopKind.REACHED:
-                return
-            if stop.kind is StopKind.RESET:
-                raise DeviceError(
-                    f"the program asked for a system reset at {format_address(stop.pc)}", pc=stop.pc
-                )
-            if stop.kind not in {StopKind.SLICE, StopKind.SLEEP, StopKind.HALTED}:
-                _LOG.debug("%s at %s", stop.kind.name, format_address(stop.pc))
-                execution.take(stop)
-            if time.monotonic() >= deadline or stop.kind is StopKind.SLEEP:
-                asleep = ", asleep (wfi) with no interrupt to come"
-                raise DeviceTimeoutError(
-                    f"{format_address(address)} was not reached within {timeout_s:g} s; "
-                    f"last pc {format_address(stop.pc)}"
-                    + (asleep if stop.kind is StopKind.SLEEP else ""),
-                    pc=stop.pc,
-                    timeout_s=timeout_s,
-                )
+        run_until(self.core.execution, address, timeout_s)
