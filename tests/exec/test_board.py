@@ -184,6 +184,19 @@ def test_a_firmware_to_which_nothing_can_happen_any_more_has_ended(firmware, bod
         assert board.run().reason == reason
 
 
+def test_a_kernel_that_idles_in_pendsv_sleeps_and_did_not_crash(firmware):
+    """As RIOT does, whose PendSV sleeps until there is a thread to go on with."""
+    image = firmware(
+        "static uint32_t table[16] __attribute__((aligned(128)));\n"
+        'static void idle(void) { __asm volatile("wfi"); }\n'
+        "int main(void) { table[14] = (uint32_t)(uintptr_t)idle;"
+        "REGISTER(0xE000ED08U) = (uint32_t)(uintptr_t)table;"
+        "REGISTER(0xE000ED04U) = 1U << 28; for (;;) { } }"
+    )
+    with Board(image) as board:
+        assert board.run().reason == "asleep"
+
+
 def test_a_loop_that_may_end_is_no_end(firmware):
     image = firmware("volatile int n; int main(void) { while (n == 0) { } return 0; }")
     with Board(image) as board:

@@ -12,6 +12,7 @@ from usim.board.chip import Chip
 from usim.board.ending import Ending, EndReason
 from usim.board.endless import loops_for_ever
 from usim.board.fault_report import FAULTS, FaultWatch
+from usim.devices.nvic import PENDSV
 from usim.devices.peripherals import ResetCause
 from usim.devices.stops import Stop, StopKind
 from usim.errors import AccessError, LockupError
@@ -194,7 +195,8 @@ class Runner:
 
     def _falls_asleep(self) -> None:
         pc = self._chip.device.read_register("pc") & ~1
-        if self._chip.device.read_register("ipsr"):
+        # Some kernels (RIOT) idle in PendSV, where they choose the next thread.
+        if self._chip.device.read_register("ipsr") not in (0, PENDSV):
             self._stays(pc, "sleep (wfi or wfe)")
         else:
             where = self._program.describe(pc)
