@@ -191,3 +191,24 @@ def test_an_interrupt_line_that_stays_high_is_taken_again():
         assert stop.kind is StopKind.EXCEPTION_RETURN
         m.device.take_exception(stop)
         assert m.device.run_slice(HANDLER, 5_000).kind is StopKind.SLICE
+
+
+# Sleeps until SysTick wakes it, with CYCCNT before and behind in r0 and r1.
+SLEEP = (
+    SET_UP.replace("\n", "").partition("1: cmp r4")[0]
+    + f"ldr r2, ={CYCCNT}; ldr r0, [r2]; wfi; ldr r1, [r2]; b 2f; .ltorg; 2: nop"
+)
+
+
+@pytest.mark.parametrize(("debugged", "counts"), [(False, False), (True, True)])
+def test_the_cycle_counter_stands_still_in_sleep_unless_it_is_debugged(debugged, counts):
+    with machine("core") as m:
+        m.device.bus_write(0xE004_2004, bytes([debugged, 0, 0, 0]))  # DBGMCU_CR.DBG_SLEEP
+        prepare(m, "nop", {SYSTICK: (HANDLER, "bx lr")})
+        end = m.start(SLEEP, THREAD, {"r8": 10_000})
+        before = m.device.now
+        run_to(m, end)
+        counted = m.device.read_register("r1") - m.device.read_register("r0")
+        assert m.device.now - before > 10_000
+        assert (counted > 9_000) == counts
+        assert counts or counted < 100

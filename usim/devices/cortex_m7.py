@@ -50,7 +50,8 @@ class CortexM7:
             engine.counts_cycles = True
             engine.counter.count_cycles()
         self.system = system = SystemRegisters(
-            engine.time_now, lambda on: engine.counter.set_divide_trap(enabled=on)
+            lambda: engine.time_now() + self.execution.counted_sleep,
+            lambda on: engine.counter.set_divide_trap(enabled=on),
         )
         self.nvic = nvic = Nvic(platform.core.interrupts)
         self.mpu = engine.add_mpu(platform.core.mpu_regions)

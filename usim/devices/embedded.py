@@ -339,6 +339,7 @@ class EmbeddedDevice(Device):
         )
         chip.reset_request.on_request = self._request_reset
         core.execution.on_reset_request = lambda: self._request_reset(ResetCause.SOFTWARE)
+        core.execution.counts_sleep = lambda: chip.debugs_sleep
         if chip.exti is not None:
             chip.exti.on_event = lambda _line: core.execution.send_event()
         self._flash_timing = FlashTiming(chip, core.engine.memory)

@@ -35,6 +35,9 @@ class Execution:
         self._nvic = nvic
         self.events = EventQueue(lambda: engine.time_now() + self.slept_cycles)
         self.slept_cycles = 0
+        # Of these, those in which the core's clock ran all the same, and whether it does now.
+        self.counted_sleep = 0
+        self.counts_sleep: Callable[[], bool] = lambda: False
         self._asleep: Literal["", "wfi", "wfe"] = ""
         self._reset_asked = self._halt_asked = False
         # The next event when the engine was started.
@@ -222,11 +225,16 @@ class Execution:
             due = self.events.next_cycle
             if due is None:
                 return StopKind.SLEEP
-            self.slept_cycles += max(due - self._now, 0)
+            self._let_pass(max(due - self._now, 0))
             self.events.run_due(due)
             if self._halt_asked or self._reset_asked:
                 return None
         return StopKind.SLICE
+
+    def _let_pass(self, cycles: int) -> None:
+        self.slept_cycles += cycles
+        if self.counts_sleep():
+            self.counted_sleep += cycles
 
     def _is_woken(self) -> bool:
         if self._exceptions.wakes():

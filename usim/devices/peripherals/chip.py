@@ -15,6 +15,7 @@ from usim.devices.peripherals.chip_makers import BY_CLASS, BY_TAG
 from usim.devices.peripherals.exti import ExternalInterrupts
 from usim.devices.peripherals.flash import FlashArray, FlashInterface
 from usim.devices.peripherals.gpio import GpioPort
+from usim.devices.peripherals.identity import DebugSupport
 from usim.devices.peripherals.iwdg import IndependentWatchdog
 from usim.devices.peripherals.rcc import ResetAndClockControl
 from usim.devices.peripherals.reset_cause import ResetCause, ResetRequest
@@ -59,6 +60,12 @@ class ChipPeripherals:
         self.bus.reset(power_on=cause is ResetCause.POWER_ON)
         if self.clocks is not None:
             self.clocks.flag_reset(cause)
+
+    @property
+    def debugs_sleep(self) -> bool:
+        """DBGMCU_CR.DBG_SLEEP: the core's clock runs in Sleep mode too, for debuggers' sake."""
+        blocks = (window.peripheral for window in self.bus.windows)
+        return any(isinstance(block, DebugSupport) and block.debugs_sleep for block in blocks)
 
     @property
     def watchdog_runs(self) -> bool:

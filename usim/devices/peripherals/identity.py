@@ -37,8 +37,11 @@ class Constant(Peripheral):
         """Nothing."""
 
 
+_DBG_SLEEP: Final = 1 << 0
+
+
 class DebugSupport(RegisterBlock):
-    """DBGMCU_CR and what is frozen while the core is halted: kept, and without effect here."""
+    """DBGMCU_CR and what is frozen while the core is halted: kept; DBG_SLEEP has an effect."""
 
     name = "DBGMCU"
     reset_values: ClassVar[dict[int, int]] = dict.fromkeys(
@@ -46,6 +49,11 @@ class DebugSupport(RegisterBlock):
     )
 
     register_names: ClassVar[dict[int, str]] = {0: "CR", 4: "APB1_FZ", 8: "APB2_FZ"}
+
+    @property
+    def debugs_sleep(self) -> bool:
+        """CR.DBG_SLEEP (40.16.3): HCLK runs in Sleep mode too."""
+        return bool(self._values[0] & _DBG_SLEEP)
 
     def reset(self) -> None:
         """Nothing: a power-on reset alone clears them (40.16.3)."""
