@@ -14,6 +14,7 @@ from unicorn import Uc, UcError, arm_const, unicorn_const
 from unicorn.unicorn_py3.unicorn import uclib
 
 from usim.devices.block_boundaries import instructions_in
+from usim.devices.registers import Registers
 from usim.errors import DeviceError
 from usim.timing.addresses import find_accesses
 from usim.timing.counter import InspectReason, InstructionCounter, divisions_in
@@ -62,6 +63,7 @@ class InstructionHooks:
 
     def __init__(self, uc: Uc, counter: InstructionCounter) -> None:
         self._uc = uc
+        self._registers = Registers(uc._uch)
         self._counter = counter
         self.memory: MemoryModel | None = None
         self._stop_hooks: set[int] = set()
@@ -99,7 +101,7 @@ class InstructionHooks:
     def here(self) -> int:
         """The instruction that runs. Inside a register callback Unicorn does not know it."""
         if not self._serving_register:
-            return int(self._uc.reg_read(arm_const.UC_ARM_REG_PC))
+            return self._registers.read("pc")[0]
         if self._counter.accessing:
             return self._counter.accessing
         # A block that did not look as if it touched system registers when it was new. From the next
@@ -190,7 +192,7 @@ class InstructionHooks:
 
     def left_of_it_block(self) -> int:
         """How many instructions from pc on belong to an IT block that has begun before (A7.3.3)."""
-        status = self._uc.reg_read(arm_const.UC_ARM_REG_CPSR)
+        (status,) = self._registers.read("xpsr")
         mask = status >> 25 & 0b11 | status >> 8 & 0b1100
         return 4 - (mask & -mask).bit_length() + 1 if mask else 0
 

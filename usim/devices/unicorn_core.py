@@ -25,6 +25,7 @@ from usim.timing.timer import CycleTimer
 THUMB: Final = 1
 # ITSTATE, where xPSR has it (B1.4.2).
 XPSR_IT: Final = 0x0600_FC00
+XPSR_T: Final = 1 << 24
 
 
 class UnicornCore:
@@ -137,7 +138,7 @@ class UnicornCore:
     @property
     def in_thumb_state(self) -> bool:
         """EPSR.T: clear after a branch to an even address."""
-        return bool(self._uc.reg_read(arm_const.UC_ARM_REG_CPSR) & 1 << 5)
+        return bool(self.read_register("xpsr") & XPSR_T)
 
     def enable_timing(self) -> CycleTimer:
         """Price each block with the pipeline model from now on."""
