@@ -25,7 +25,7 @@ Memory And Time Stay Within Budget
     [Template]    NONE
     Run Model    demo    input=demo:4_deer.png
     Memory Peak Should Be At Most    heap    41_000 bytes
-    Memory Peak Should Be At Most    rodata    90 KiB
+    Memory Peak Should Be At Most    rodata    91 KiB
     Memory Peak Should Be At Most    stack    1 KiB
     ${unit} =    Counted Unit
     IF    $unit == "cycles"
