@@ -89,6 +89,8 @@ class UnicornEngine(UnicornCore):
                 if stop is not None and stop.kind is StopKind.SLEEP:
                     continue  # it stopped for this, not to sleep
             if stop is not None and not (stop.kind is StopKind.SLICE and self._goes_on(end)):
+                # Where this run was cut says nothing of the next one.
+                self._event_stop = self._fpu_stop = None
                 return stop
 
     def _goes_on(self, end: int) -> bool:
