@@ -9,7 +9,6 @@ from typing import Final, Literal
 from intelhex import HexReaderError, IntelHex
 
 from usim.errors import ProgramError
-from usim.formatting import format_address
 from usim.platforms import Platform
 from usim.profile.placement import check_placement
 from usim.profile.program import Program, Segment, make_program, read_program
@@ -121,12 +120,3 @@ def _read_hex(path: Path) -> Program:
 
 def _segment(address: int, data: bytes) -> Segment:
     return Segment(address, address, data, len(data), executable=True)
-
-
-def describe_extent(program: Program) -> str:
-    """For instance "12,345 bytes at 0x0800_0000, 16 bytes at 0x0802_0000"."""
-    return ", ".join(
-        f"{len(segment.data):,} bytes at {format_address(segment.load_address)}"
-        for segment in program.segments
-        if segment.data
-    )

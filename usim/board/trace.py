@@ -28,18 +28,7 @@ class AccessTrace:
         self._last: TraceRecord | None = None
         self._repeated_at: int | None = None
         chip.device.chip.bus.trace = self._access
-        exceptions = chip.device.core.exceptions
-        enter, leave = exceptions.on_enter, exceptions.on_leave
-
-        def on_enter(number: int, stop: Stop) -> None:
-            enter(number, stop)
-            self._exception(number, f"entered from {program.describe(stop.pc)}")
-
-        def on_leave(number: int) -> None:
-            leave(number)
-            self._exception(number, "left")
-
-        exceptions.on_enter, exceptions.on_leave = on_enter, on_leave
+        chip.device.watch_exceptions(self._enter, lambda number: self._exception(number, "left"))
 
     def finish(self) -> None:
         """Write what is still to be said of the last access."""
@@ -68,6 +57,9 @@ class AccessTrace:
         if last is None or last.is_write or record.is_write:
             return False
         return (last.register, last.value) == (record.register, record.value)
+
+    def _enter(self, number: int, stop: Stop) -> None:
+        self._exception(number, f"entered from {self._program.describe(stop.pc)}")
 
     def _exception(self, number: int, what: str) -> None:
         self.finish()

@@ -7,7 +7,8 @@ Unicorn runs an IT block as a whole; a chip can be interrupted inside one. Sourc
 from __future__ import annotations
 
 
-def _size_of(first: int) -> int:
+def size_of(first: int) -> int:
+    """Bytes of an instruction by its first halfword."""
     return 4 if first >> 11 >= 0x1D else 2
 
 
@@ -16,7 +17,7 @@ def instructions_in(code: bytes, address: int) -> list[int]:
     places, offset = [], 0
     while offset + 2 <= len(code):
         places.append(address + offset)
-        offset += _size_of(int.from_bytes(code[offset : offset + 2], "little"))
+        offset += size_of(int.from_bytes(code[offset : offset + 2], "little"))
     return places
 
 

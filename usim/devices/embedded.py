@@ -1,13 +1,12 @@
 """The embedded device: a Cortex-M7 in this process, built from the platform's description.
 
 Memory comes from the platform's Renode file, so that both tell of the same machine; regions' kinds
-come from platform.yaml. CYCCNT counts executed instructions, exactly.
+come from platform.yaml.
 """
 
 from __future__ import annotations
 
 import ctypes
-import logging
 from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 from typing import Final
@@ -38,8 +37,6 @@ from usim.repl import PlatformFile, read_repl
 from usim.timing.counter import Watchpoint
 from usim.timing.memory import CacheUse
 from usim.timing.timer import CycleTimer
-
-_LOG = logging.getLogger(__name__)
 
 _ERASED_FLASH: Final = b"\xff"
 
@@ -104,7 +101,7 @@ class EmbeddedDevice(Device):
 
     def follow_flash_interface(self) -> None:
         """Let reads of the flash take what FLASH_ACR says now, not what the platform states."""
-        self.core  # noqa: B018 - there is none before open()
+        self._check_open()
         self._flash_timing.follow_registers()
 
     @property
@@ -115,14 +112,18 @@ class EmbeddedDevice(Device):
     @property
     def core(self) -> CortexM7:
         """The core with its own units; DeviceError before open()."""
+        self._check_open()
+        assert self._core_or_none is not None
+        return self._core_or_none
+
+    def _check_open(self) -> None:
         if self._core_or_none is None:
             raise DeviceError("the device is not open: call open() first")
-        return self._core_or_none
 
     @property
     def chip(self) -> ChipPeripherals:
         """Peripherals, clocks and simulated time."""
-        self.core  # noqa: B018 - there is none before open()
+        self._check_open()
         return self._chip
 
     def recorder(self) -> CycleTimer:
@@ -138,7 +139,7 @@ class EmbeddedDevice(Device):
 
         Counts and results are the same, but what looks at each access sees fewer.
         """
-        self.core  # noqa: B018 - there is none before open()
+        self._check_open()
         self._polling.enabled = enabled
 
     @property
@@ -233,9 +234,12 @@ class EmbeddedDevice(Device):
     def watch_exceptions(
         self, on_enter: Callable[[int, Stop], None], on_leave: Callable[[int], None]
     ) -> None:
-        """Have each exception told when its handler is about to start, and when it is over."""
-        exceptions = self.core.exceptions
-        exceptions.on_enter, exceptions.on_leave = on_enter, on_leave
+        """Have each exception told when its handler is about to start, and when it is over.
+
+        Until close(); others who asked for it go on being told.
+        """
+        self.core.exceptions.on_enter.append(on_enter)
+        self.core.exceptions.on_leave.append(on_leave)
 
     @property
     def accessing_pc(self) -> int:
@@ -253,7 +257,7 @@ class EmbeddedDevice(Device):
 
         AccessError where nothing answers, and for flash that is protected from being read out.
         """
-        self.core  # noqa: B018 - there is none before open()
+        self._check_open()
         return self._bus.read(address, size_bytes)
 
     def bus_write(self, address: int, data: bytes) -> None:
@@ -262,7 +266,7 @@ class EmbeddedDevice(Device):
         Flash is programmed as by the core's own stores, in the width of FLASH_CR.PSIZE. AccessError
         where nothing answers, and for flash while programming is not set up.
         """
-        self.core  # noqa: B018 - there is none before open()
+        self._check_open()
         self._bus.write(address, data)
 
     @property
@@ -362,11 +366,11 @@ class EmbeddedDevice(Device):
         self._flash_timing.set_nominal(self.platform.flash.wait_states)
 
     def _read(self, address: int, size_bytes: int) -> bytes:
-        self.core  # noqa: B018 - there is none before open()
+        self._check_open()
         return self._memory.read(address, size_bytes)
 
     def _write(self, address: int, data: bytes) -> None:
-        self.core  # noqa: B018 - there is none before open()
+        self._check_open()
         self._memory.write(address, data)
 
     def _read_register(self, name: str) -> int:

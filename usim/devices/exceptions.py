@@ -89,8 +89,8 @@ class ExceptionModel:
         self.heeds_cpacr = False
         # Who is told of an exception whose handler is about to start, its frame on the stack, and
         # of one that is over.
-        self.on_enter: Callable[[int, Stop], None] = lambda _number, _stop: None
-        self.on_leave: Callable[[int], None] = lambda _number: None
+        self.on_enter: list[Callable[[int, Stop], None]] = []
+        self.on_leave: list[Callable[[int], None]] = []
         # How often each exception was entered.
         self.entered: dict[int, int] = {}
 
@@ -248,7 +248,8 @@ class ExceptionModel:
         engine.write_register("lr", exc_return)
         self._nvic.activate(number)
         self.entered[number] = self.entered.get(number, 0) + 1
-        self.on_enter(number, stop)
+        for tell in self.on_enter:
+            tell(number, stop)
         engine.counter.set_event_register()
         if handler & 1:
             engine.jump(handler)
@@ -298,7 +299,8 @@ class ExceptionModel:
         running = self._engine.read_register("ipsr")
         problem = self._problem_with(exc_return, running)
         self._nvic.deactivate(running)
-        self.on_leave(running)
+        for tell in self.on_leave:
+            tell(running)
         if running != NMI:
             self._engine.write_register("faultmask", 0)
         if problem:

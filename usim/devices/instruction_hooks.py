@@ -13,7 +13,7 @@ from typing import Any, Final
 from unicorn import Uc, UcError, arm_const, unicorn_const
 from unicorn.unicorn_py3.unicorn import uclib
 
-from usim.devices.block_boundaries import instructions_in
+from usim.devices.block_boundaries import instructions_in, size_of
 from usim.devices.registers import Registers
 from usim.errors import DeviceError
 from usim.timing.addresses import find_accesses
@@ -36,18 +36,11 @@ EVERYWHERE: Final = (1, 0)
 _SEND_EVENT: Final = (b"\x40\xbf", b"\xaf\xf3\x04\x80")  # SEV (A7.7.129)
 
 
-def _size_at(halfword: bytes) -> int:
-    return 4 if halfword[1] >> 3 >= 0x1D else 2
-
-
 def _sends_of_events(code: bytes, address: int) -> Iterator[int]:
     """Where a block of Thumb code has SEV."""
-    offset = 0
-    while offset + 2 <= len(code):
-        size = _size_at(code[offset : offset + 2])
-        if code[offset : offset + size] in _SEND_EVENT:
-            yield address + offset
-        offset += size
+    for place in instructions_in(code, address):
+        if code[place - address :].startswith(_SEND_EVENT):
+            yield place
 
 
 def _behind_special_registers(code: bytes, address: int) -> Iterator[int]:
@@ -130,7 +123,7 @@ class InstructionHooks:
 
     def _hook_register_access(self, place: int) -> bool:
         """Know when the instruction at `place` runs, and look at what it did before the next."""
-        behind = place + _size_at(bytes(self._uc.mem_read(place, 2)))
+        behind = place + size_of(int.from_bytes(self._uc.mem_read(place, 2), "little"))
         hooked = [
             self._hook_once(place, "usim_on_register_access", self._counter.pointer),
             self._hook_once(behind, "usim_on_register_stored", self._counter.pointer),

@@ -60,11 +60,6 @@ class Nvic:
         """The bits of a priority that decide about preemption (AIRCR.PRIGROUP)."""
         return 0xFF & ~((2 << self.priority_group) - 1)
 
-    @property
-    def implemented_bits(self) -> int:
-        """The bits that a priority has on this chip."""
-        return self._implemented
-
     def set_priority_group(self, value: int) -> None:
         """AIRCR.PRIGROUP."""
         self.priority_group = value & 7

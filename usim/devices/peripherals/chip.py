@@ -47,6 +47,8 @@ class ChipPeripherals:
     usarts: Mapping[str, Usart]
     gpio: Mapping[str, GpioPort]
     unmodelled: tuple[UnmodelledBlock, ...]
+    watchdogs: tuple[IndependentWatchdog | WindowWatchdog, ...]
+    debug_support: DebugSupport | None
 
     def reset(self, cause: ResetCause) -> None:
         """Every peripheral as after a reset, and RCC_CSR tells why.
@@ -64,17 +66,12 @@ class ChipPeripherals:
     @property
     def debugs_sleep(self) -> bool:
         """DBGMCU_CR.DBG_SLEEP: the core's clock runs in Sleep mode too, for debuggers' sake."""
-        blocks = (window.peripheral for window in self.bus.windows)
-        return any(isinstance(block, DebugSupport) and block.debugs_sleep for block in blocks)
+        return self.debug_support is not None and self.debug_support.debugs_sleep
 
     @property
     def watchdog_runs(self) -> bool:
         """Whether the chip will be reset if the program does nothing against it."""
-        peripherals = (window.peripheral for window in self.bus.windows)
-        return any(
-            isinstance(peripheral, (IndependentWatchdog, WindowWatchdog)) and peripheral.is_running
-            for peripheral in peripherals
-        )
+        return any(watchdog.is_running for watchdog in self.watchdogs)
 
     def who_is_at(self, address: int) -> str | None:
         """USART1.BRR, or "DMA2 + 0x10" for a block that is not modelled; None where nothing is."""
@@ -98,6 +95,8 @@ def build_peripherals(
     """
     draft = Draft.begin(machine, array, hse_hz, events, interrupt)
     windows = [*_windows_of_entries(draft), *_windows_of_tags(draft)]
+    blocks = [window.peripheral for window in windows]
+    watchdogs = (b for b in blocks if isinstance(b, (IndependentWatchdog, WindowWatchdog)))
     return ChipPeripherals(
         bus=PeripheralBus(tuple(windows), events),
         time=draft.time(),
@@ -109,6 +108,8 @@ def build_peripherals(
         usarts=MappingProxyType(draft.usarts),
         gpio=MappingProxyType(draft.gpio),
         unmodelled=tuple(draft.unmodelled),
+        watchdogs=tuple(watchdogs),
+        debug_support=next((b for b in blocks if isinstance(b, DebugSupport)), None),
     )
 
 

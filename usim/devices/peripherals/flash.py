@@ -72,7 +72,6 @@ class FlashFacts:
 
 STM32F74X: Final = FlashFacts(0xC0FF_AAFD, 0x0040_0080, 8, has_two_banks=False)
 STM32F76X: Final = FlashFacts(0xFFFF_AAFD, 0x0040_0080, 12, has_two_banks=True)
-FACTS_BY_SIZE: Final[Mapping[int, FlashFacts]] = {1 << 20: STM32F74X, 2 << 20: STM32F76X}
 
 
 class _Lock:

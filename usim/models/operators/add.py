@@ -12,8 +12,8 @@ import tflite
 from usim.models.graph import Options
 from usim.models.operators.axes import Loop
 from usim.models.operators.base import Node, read_activation
-from usim.models.operators.elementwise import Elementwise, broadcast_fields
-from usim.models.operators.scaling import multiplier, output_range
+from usim.models.operators.elementwise import Elementwise, scaled_fields
+from usim.models.operators.scaling import output_range
 from usim.models.quantization import FusedActivation
 
 _HEADROOM_BITS = 20
@@ -41,22 +41,8 @@ class ScaledSum(Elementwise):
         options = node.operator.options
         assert isinstance(options, SumOptions)
         reals = _real_multipliers(left.scale, right.scale, target.scale)
-        if reals[2] >= 1:
-            raise node.error(f"the scale of {target} is too small for that of its operands")
-        left_multiplier, left_shift = multiplier(node, reals[0])
-        right_multiplier, right_shift = multiplier(node, reals[1])
-        output_multiplier, output_shift = multiplier(node, reals[2])
         return {
-            **broadcast_fields(loops, "operands"),
-            "left_offset": -left.zero_point,
-            "left_multiplier": left_multiplier,
-            "left_shift": left_shift,
-            "right_offset": -right.zero_point,
-            "right_multiplier": right_multiplier,
-            "right_shift": right_shift,
-            "output_offset": target.zero_point,
-            "output_multiplier": output_multiplier,
-            "output_shift": output_shift,
+            **scaled_fields(node, loops, reals),
             **output_range(node, target, options.activation),
         }
 
@@ -75,9 +61,9 @@ class Sub(ScaledSum):
     operation = np.subtract
 
 
-def _real_multipliers(left: float, right: float, output: float) -> list[float]:
+def _real_multipliers(left: float, right: float, output: float) -> tuple[float, float, float]:
     """The factors of left, right and output. In double precision, as TensorFlow Lite Micro has it
     (for SUB, older versions computed them in single precision)."""
     twice_widest = 2 * max(left, right)
     to_output = twice_widest / ((1 << _HEADROOM_BITS) * output)
-    return [left / twice_widest, right / twice_widest, to_output]
+    return left / twice_widest, right / twice_widest, to_output

@@ -20,7 +20,32 @@ from usim.models.operators.base import (
     source_pointer,
     target_pointer,
 )
+from usim.models.operators.scaling import multiplier
 from usim.models.quantization import FusedActivation
+
+
+def scaled_fields(
+    node: Node, loops: list[Loop], reals: tuple[float, float, float]
+) -> dict[str, int]:
+    """Both int8 operands at a common scale and the result at the output's: by the real factors."""
+    left, right, target = node.input(0), node.input(1), node.output()
+    if reals[2] >= 1:
+        raise node.error(f"the scale of {target} is too small for that of its operands")
+    left_multiplier, left_shift = multiplier(node, reals[0])
+    right_multiplier, right_shift = multiplier(node, reals[1])
+    output_multiplier, output_shift = multiplier(node, reals[2])
+    return {
+        **broadcast_fields(loops, "operands"),
+        "left_offset": -left.zero_point,
+        "left_multiplier": left_multiplier,
+        "left_shift": left_shift,
+        "right_offset": -right.zero_point,
+        "right_multiplier": right_multiplier,
+        "right_shift": right_shift,
+        "output_offset": target.zero_point,
+        "output_multiplier": output_multiplier,
+        "output_shift": output_shift,
+    }
 
 
 class Elementwise(Recipe):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import tflite
 
@@ -22,16 +22,23 @@ class SplitOptions(Options):
     axis: int | None = None
 
 
-class Split(Recipe):
+class CountedSplit(Recipe):
+    """Either operator whose options say into how many parts."""
+
+    options_table: ClassVar[Any]
+
+    def read_options(self, union: Any) -> SplitOptions:  # noqa: ANN401
+        table = self.options_table()
+        table.Init(union.Bytes, union.Pos)
+        return SplitOptions(_checked(table.NumSplits()))
+
+
+class Split(CountedSplit):
     """Into equal parts."""
 
     kind = "SPLIT"
     options_type = tflite.BuiltinOptions.SplitOptions
-
-    def read_options(self, union: Any) -> SplitOptions:  # noqa: ANN401
-        table = tflite.SplitOptions()
-        table.Init(union.Bytes, union.Pos)
-        return SplitOptions(_checked(table.NumSplits()))
+    options_table = tflite.SplitOptions
 
     def lower(self, node: Node) -> KernelSequence:
         count = _options(node).count
@@ -46,16 +53,12 @@ class Split(Recipe):
         return parted(node, source, pieces, axis)
 
 
-class SplitV(Recipe):
+class SplitV(CountedSplit):
     """Into parts of given extents; one of them may be -1, the rest."""
 
     kind = "SPLIT_V"
     options_type = tflite.BuiltinOptions.SplitVOptions
-
-    def read_options(self, union: Any) -> SplitOptions:  # noqa: ANN401
-        table = tflite.SplitVOptions()
-        table.Init(union.Bytes, union.Pos)
-        return SplitOptions(_checked(table.NumSplits()))
+    options_table = tflite.SplitVOptions
 
     def lower(self, node: Node) -> KernelSequence:
         count = _options(node).count
