@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import socket
 
 import pytest
@@ -44,6 +45,12 @@ def test_for_is_no_error(shell_elf, run_exec):
     assert result.stdout_bytes == b"ready\r\n"
     assert "Ended         not yet, it is at 0x0800_" in result.stderr
     assert "Time          5.0" in result.stderr
+
+
+def test_ctrl_c_is_the_callers_again_behind_the_command(shell_elf, run_exec):
+    before = signal.getsignal(signal.SIGINT)
+    run_exec(shell_elf, "--expect", "ready")
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_the_exit_code_is_that_of_semihosting(shell_elf, run_exec):

@@ -6,7 +6,7 @@ import math
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from usim.cli.exec_lines import connect_lines, console_of
 from usim.cli.exec_options import AddressType, ScriptOption, TimeType, UartType, script_of
 from usim.cli.output_path import OutputPath
 from usim.cli.serve import invite_gdb
+from usim.cli.signals import answered
 from usim.errors import ExpectationError, FirmwareEndedError
 from usim.probe.server import LOOPBACK
 from usim.profile.recording import Recorder
@@ -196,32 +197,29 @@ def _traced(board: Board, path: Path | None, only: str | None) -> Iterator[None]
 def _run(board: Board, steps: list[Step], options: dict[str, Any]) -> str:
     """Do what was asked for; returns what went wrong, if it did."""
 
-    def interrupt(*_: object) -> None:
-        # An exception out of the handler would get lost where the emulator has called Python.
+    def interrupt() -> None:
         board.runner.interrupted = True
 
-    signal.signal(signal.SIGINT, interrupt)
     until_s = options["limit"].seconds if options["limit"] else math.inf
     usart, timeout_s = console_of(options["uarts"]), options["timeout"].seconds
-    try:
-        run_script(board, steps, usart, timeout_s=timeout_s, until_s=until_s)
-    except (ExpectationError, FirmwareEndedError) as exc:
-        return str(exc)
-    if options["limit"] or not steps:
-        board.run(until_s)
+    with answered((signal.SIGINT,), interrupt):
+        try:
+            run_script(board, steps, usart, timeout_s=timeout_s, until_s=until_s)
+        except (ExpectationError, FirmwareEndedError) as exc:
+            return str(exc)
+        if options["limit"] or not steps:
+            board.run(until_s)
     return ""
 
 
 def _serve_gdb(board: Board, lines: HostLines, image: Path, port: int) -> None:
     """Until Ctrl-C."""
-    debugged = DebuggedBoard(board, lines, port)
-    try:
-        for way_to_end in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(way_to_end, lambda *_: debugged.stop())
+    with (
+        closing(DebuggedBoard(board, lines, port)) as debugged,
+        answered((signal.SIGINT, signal.SIGTERM), debugged.stop),
+    ):
         click.echo(invite_gdb(board.platform, LOOPBACK, debugged.port, image), err=True)
         debugged.run()
-    finally:
-        debugged.close()
 
 
 def _report(board: Board, failure: str, options: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from usim.cli.signals import answered
 from usim.devices.base import Timing
 from usim.platforms import Platform, load_platform
 from usim.probe.chip import EmulatedChip
@@ -77,10 +78,11 @@ def serve(platform_name: str, image: Path | None, timing: Timing, **ports: Any) 
         raise click.UsageError("--listen needs an address; 0.0.0.0 is every one of this computer")
     platform = load_platform(platform_name)
     program = read_program(image) if image else None
-    with EmulatedChip(platform, timing) as chip, ChipServer(chip) as server:
-        # An exception out of the handler would get lost where the emulator has called Python.
-        for way_to_end in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(way_to_end, lambda *_: server.stop())
+    with (
+        EmulatedChip(platform, timing) as chip,
+        ChipServer(chip) as server,
+        answered((signal.SIGINT, signal.SIGTERM), server.stop),
+    ):
         if program is not None:
             load_firmware(chip, program)
         if jtag is not None:

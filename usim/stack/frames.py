@@ -20,7 +20,7 @@ _CLOBBERED_BY_CALLS: Final = ("r0", "r1", "r2", "r3", "ip", "lr")
 _STACK_OPERATIONS: Final = ("push", "pop", "vpush", "vpop")
 _LITERAL_BYTES: Final = 4
 
-Value = tuple[Literal["sp", "constant"], int]
+Value = tuple[Literal["sp", "sp less a value", "constant"], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,9 +194,11 @@ class _Walk:
             if kind == "sp":
                 step = int(last.imm)
                 return depth + (step if name.startswith("sub") else -step)
-        if name == "mov" and path.values.get(_register(last), ("",))[0] == "sp":
-            return path.values[_register(last)][1]
-        if name == "sub" and _register(operands[0]) == "sp":
+        kind, depth = path.values.get(_register(last), ("", 0))
+        if name == "mov" and kind == "sp":
+            return depth
+        # GCC subtracts a value from the stack pointer, Clang from a copy of it.
+        if name == "sub" or (name == "mov" and kind == "sp less a value"):
             self.grows = True
             return path.depth
         raise _Irregular(f"moves its stack pointer by {insn.mnemonic} {insn.op_str}")
@@ -240,6 +242,10 @@ def _copied(name: str, operands: Any, path: _Path) -> Value | None:  # noqa: ANN
         source, step = _register(last), 0
     elif len(operands) == 3 and last.type == cs_arm.ARM_OP_IMM:
         source, step = _register(operands[1]), last.imm if name == "add" else -last.imm
+    elif name == "sub" and len(operands) == 3:
+        source = _register(operands[1])
+        copied = source == "sp" or path.values.get(source, ("",))[0] == "sp"
+        return ("sp less a value", path.depth) if copied else None
     else:
         return None
     if source == "sp":
