@@ -59,6 +59,7 @@ def test_what_died_is_named_and_the_device_can_be_opened_again(
     assert device.read_register("r0") == 3
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_halts_the_core_and_the_device_goes_on(device):
     Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):

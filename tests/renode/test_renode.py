@@ -87,6 +87,7 @@ def test_a_renode_that_hangs_for_good_asks_for_a_new_process(device, monkeypatch
         renode_host._hanging.clear()
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_ends_a_run_and_the_device_goes_on(device, monkeypatch):
     if renode_stand_in.RENODE == "renode":
         pytest.skip("Renode's RunFor cannot be replaced")

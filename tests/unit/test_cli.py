@@ -115,6 +115,7 @@ def test_our_own_mistakes_are_not_hidden() -> None:
 def test_real_interrupt_signal_ends_with_130() -> None:
     program = (
         "import os, signal, click, usim.cli as cli\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background\n"
         "@cli.usim.command()\n"
         "def hang(): os.kill(os.getpid(), signal.SIGINT); signal.pause()\n"
         "cli.main()"
