@@ -19,6 +19,7 @@ SOURCES = {
     "usart_echo": ("usart_echo.c", "console.c"),
     "timer": ("timer.c", "console.c"),
     "floating_tasks": ("floating_tasks.c", "tasks.c", "console.c"),
+    "waiting": ("waiting.c", "console.c"),
     "clock_216mhz": ("clock_216mhz.c", "console.c"),
 }
 _NEWLIB_FLASH = {"stm32f746": 0x0800_0000, "mps2-an500": 0}

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from usim.devices.dwt import DWT_CYCCNT
 from usim.devices.host_memory import HostMemory
 from usim.devices.peripherals import ChipPeripherals
 from usim.devices.system_registers import BASE, SIZE_BYTES, SystemRegisters
+from usim.devices.systick import SYST_CVR
 from usim.errors import AccessError
 from usim.formatting import format_address
 from usim.platforms import Platform
 
 _SYSTEM_SPACE: Final = range(BASE, BASE + SIZE_BYTES)
+_COUNTERS: Final = frozenset((SYST_CVR, DWT_CYCCNT))
 
 Serve = Callable[[int, int], int]
 Take = Callable[[int, int, int], None]
@@ -48,6 +51,10 @@ class ChipBus:
                 self._store(base + offset, size_bytes, value)
 
             yield space, read, write
+
+    def changes_with_time(self, address: int) -> bool:
+        """Whether the register at `address` changes between events too, as counters do."""
+        return address & ~3 in _COUNTERS or self._chip.bus.changes_with_time(address)
 
     def store_to_flash(self, address: int, data: bytes) -> bool:
         """A store where memory can't be written; whether the flash interface took it.

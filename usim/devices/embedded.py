@@ -135,17 +135,23 @@ class EmbeddedDevice(Device):
         return timer
 
     def skip_polling(self, *, enabled: bool) -> None:
-        """Whether loops that only poll a register are counted and not run, as from open() on.
+        """Whether loops that only wait for an event are counted and not run, as from open() on.
 
         Counts and results are the same, but what looks at each access sees fewer.
         """
         self._check_open()
-        self._polling.enabled = enabled
+        self._polling.enable(enabled=enabled)
 
     @property
     def executed_instructions(self) -> int:
         """Since open()."""
         return self.core.engine.counter.executed
+
+    @property
+    def skipped_instructions(self) -> int:
+        """Of these, how many were counted and not run: rounds of loops that wait for an event."""
+        self._check_open()
+        return self._polling.skipped
 
     @property
     def counted(self) -> int:
@@ -348,13 +354,18 @@ class EmbeddedDevice(Device):
             chip.exti.on_event = lambda _line: core.execution.send_event()
         self._flash_timing = FlashTiming(chip, core.engine.memory)
         self._bus = ChipBus(self.platform, self._memory, core.system, chip)
-        self._polling = Polling(core.engine, events, self._memory)
+        self._polling = Polling(core.engine, events, self._memory, self._bus.changes_with_time)
+        core.execution.polling = self._polling
         for space, read, write in self._bus.register_spaces():
             accesses = self._polling.watch(space.start, read, write)
             if BASE in space:
                 accesses = core.privileged_only(*accesses)
             core.engine.map_registers(space, *accesses)
-        core.engine.store_to_read_only = self._bus.store_to_flash
+        core.engine.store_to_read_only = self._store_to_flash
+
+    def _store_to_flash(self, address: int, data: bytes) -> bool:
+        self._polling.disturb()
+        return self._bus.store_to_flash(address, data)
 
     def _request_reset(self, cause: ResetCause) -> None:
         self._reset_cause = cause

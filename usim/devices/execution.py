@@ -12,6 +12,7 @@ from typing import Final, Literal
 from usim.devices.events import EventQueue
 from usim.devices.exceptions import ExceptionModel
 from usim.devices.nvic import THREAD_PRIORITY, Nvic
+from usim.devices.polling import Polling
 from usim.devices.stops import Stop, StopKind
 from usim.devices.system_registers import SCR, SystemRegisters
 from usim.devices.unicorn_engine import UnicornEngine
@@ -55,6 +56,7 @@ class Execution:
     def attach(self, exceptions: ExceptionModel) -> None:
         """Set what takes exceptions; before the first run."""
         self._exceptions = exceptions
+        self.polling: Polling | None = None
         exceptions.run_due = lambda: self.events.run_due(self._now)
 
     def reset(self) -> None:
@@ -113,6 +115,8 @@ class Execution:
                 continue
             self._awaited = self.events.next_cycle
             stop = self._engine.run(stop_address, max(end - counter.executed, 0))
+            if stop.kind is not StopKind.WAITING and self.polling is not None:
+                self.polling.forget()
             if not self._handle(stop):
                 return stop
             end -= min(_STOP_INSTRUCTIONS, instructions // _STOPS_IN_A_SLICE)
@@ -141,6 +145,9 @@ class Execution:
                 self.follow_fpu()
             case StopKind.USES_FPU:
                 return self._use_fpu(stop)
+            case StopKind.WAITING:
+                assert self.polling is not None
+                self.polling.look(stop.pc)
             case StopKind.SLEEP if not (self._halt_asked or self._reset_asked):
                 self._asleep = "wfi"
             case StopKind.SLEEP:

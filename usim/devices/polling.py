@@ -1,128 +1,159 @@
-"""Loops that wait for a register to change are not run to the end, but counted.
+"""Loops that wait for something to change are not run to the end, but counted.
 
-A flag of a peripheral changes in events and in what the program writes, never by itself. So when a
-load has read the same value of the same register twice, with the core's registers and all of
-memory as they were, then everything happens again, and again, until the next event. Once an
-iteration takes as long as the one before, those up to the event are added up instead of executed:
-cycles and instructions come out as if they had been.
+Memory and a peripheral's flags change in events and by what the program does, never by themselves.
+So when the core comes to a place with its registers, all of memory and the timing model's state as
+they were there before, and has written no peripheral since, then everything happens again, and
+again, until the next event. The rounds up to there are added up instead of executed: cycles and
+instructions come out as if they had been.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from usim.devices.chip_bus import Serve, Take
 from usim.devices.events import EventQueue
 from usim.devices.host_memory import HostMemory
+from usim.devices.registers import REGISTER_IDS
 from usim.devices.unicorn_engine import UnicornEngine
 
-# Loads that find the same, before a closer look: by then the branch predictor, which remembers 16
-# outcomes and counts to 3 for each pattern of them, has learnt the loop.
-_PATIENCE: Final = 40
-# Loads in one iteration.
-_LONGEST_LOOP: Final = 8
-# Iterations that cost as much time as looking at memory does, and at a MiB of it.
+# Time that is left to the next event in which it does not pay to look.
+_SHORT: Final = 2_000
+# Rounds that cost the host as much as looking at memory does, at and a MiB of it.
 _FEWEST: Final = 16
 _FEWEST_A_MIB: Final = 64
-_REGISTERS: Final = (*(f"r{i}" for i in range(15)), "xpsr")
+# Loads from registers in one round.
+_MOST_LOADS: Final = 64
+# A place whose memory had changed is left alone for so many instructions, and each time for twice
+# as many.
+_FIRST_REFUSAL: Final = 500_000
+_LONGEST_REFUSAL: Final = 1 << 6
+# The finder has compared r0 to r12.
+_OTHERS: Final = tuple(name for name in REGISTER_IDS if name not in {f"r{i}" for i in range(16)})
+
+Load = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class _Sight:
-    """The core at a load."""
+    """The core where a round begins, and what it has loaded from registers in the one before."""
 
-    pc: int
-    registers: tuple[int, ...]
+    place: int
     time: int
     instructions: int
-
-    def same_place(self, other: _Sight) -> bool:
-        return (self.pc, self.registers) == (other.pc, other.registers)
+    state: tuple[object, ...]
+    loads: tuple[Load, ...] | None
 
 
 class Polling:
-    """Watches the loads from registers of one core."""
+    """Watches one core for loops that wait.
 
-    def __init__(self, engine: UnicornEngine, events: EventQueue, memory: HostMemory) -> None:
+    `changes_with_time` tells of a register's address whether it is a counter or the like.
+    """
+
+    def __init__(
+        self,
+        engine: UnicornEngine,
+        events: EventQueue,
+        memory: HostMemory,
+        changes_with_time: Callable[[int], bool],
+    ) -> None:
         self._engine = engine
         self._events = events
         self._memory = memory
-        # Off while a profile wants to see every iteration.
-        self.enabled = True
-        self._last: tuple[int, int, int] | None = None
-        self._forget()
+        self._changes_with_time = changes_with_time
+        self._refused: dict[int, int] = {}
+        # Instructions that were counted, and not run.
+        self.skipped = 0
+        self.enable(enabled=True)
 
-    def _forget(self) -> None:
-        self._repeats = 0
-        # How many loads ago the core was there.
-        self._age = 0
-        self._sight: _Sight | None = None
-        self._period: tuple[int, int] | None = None
-        self._content: list[bytes] | None = None
+    def enable(self, *, enabled: bool) -> None:
+        """Off while a profile wants to see every round."""
+        self._engine.loop_finder.enable(enabled=enabled)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._last: _Sight | None = None
+        self._loads: list[Load] = []
+        self._is_disturbed = False
+
+    def forget(self) -> None:
+        """The run was ended by something else: an event, an exception, the host."""
+        self._engine.loop_finder.forget()
+        self._begin()
+
+    def disturb(self) -> None:
+        """The program has changed something that is neither memory nor a register of the core."""
+        self._is_disturbed = True
 
     def watch(self, base: int, read: Serve, write: Take) -> tuple[Serve, Take]:
         """The same accesses to registers from `base` on, watched."""
 
         def watched_read(offset: int, size_bytes: int) -> int:
             value = read(offset, size_bytes)
-            what = base + offset, size_bytes, value
-            if what != self._last:
-                self._last = what
-                self._forget()
-            elif self.enabled:
-                self._repeats += 1
-                if self._repeats > _PATIENCE:
-                    self._look()
+            if self._last is not None:
+                self._note(base + offset, size_bytes, value)
             return value
 
         def watched_write(offset: int, size_bytes: int, value: int) -> None:
-            self._last = None
+            self._is_disturbed = True
             write(offset, size_bytes, value)
 
         return watched_read, watched_write
 
-    def _look(self) -> None:
-        before, now = self._sight, self._see()
-        if before is None or not now.same_place(before):
-            self._elsewhere(now)
-            return
-        self._sight, self._age = now, 0
-        period = now.time - before.time, now.instructions - before.instructions
-        steady = period == self._period
-        self._period = period
-        iterations = self._iterations_left(period[0])
-        if not steady or iterations < self._fewest():
-            self._content = None
-        elif self._content is None:
-            self._content = self._memory.snapshot()
-        elif self._content == self._memory.snapshot():
-            self._skip(iterations, *period)
+    def _note(self, address: int, size_bytes: int, value: int) -> None:
+        if len(self._loads) == _MOST_LOADS or self._changes_with_time(address):
+            self._is_disturbed = True
         else:
-            self._content = None
+            self._loads.append((address, size_bytes, value))
 
-    def _elsewhere(self, now: _Sight) -> None:
-        """Another of the loads of a loop that compilers unrolled, or no loop."""
-        self._age += 1
-        if self._sight is None or self._age > _LONGEST_LOOP:
-            self._sight, self._age = now, 0
-            self._period = self._content = None
+    def look(self, place: int) -> None:
+        """The core is at `place`, with the registers that it had there before."""
+        left = self._time_left()
+        if left < _SHORT:
+            self._refuse(left)
+            return
+        before, is_disturbed = self._last, self._is_disturbed
+        now = self._last = self._see(place, tuple(self._loads) if before else None)
+        self._loads, self._is_disturbed = [], False
+        if before is None or before.place != place:
+            return
+        if is_disturbed or now.state != before.state:
+            self._leave_alone(place)
+        elif not now.loads or now.loads == before.loads:
+            self._skip(left, now.time - before.time, now.instructions - before.instructions)
+        elif before.loads is not None:
+            self._leave_alone(place)
 
-    def _see(self) -> _Sight:
+    def _see(self, place: int, loads: tuple[Load, ...] | None) -> _Sight:
         engine = self._engine
-        registers = engine.registers.read(*_REGISTERS)
-        return _Sight(engine.here(), registers, engine.time_now(), engine.executed_now())
+        state = (
+            engine.timer.state() if engine.timer is not None else 0,
+            engine.registers.read(*_OTHERS),
+            self._memory.snapshot(),
+        )
+        return _Sight(place, engine.time_now(), engine.executed_now(), state, loads)
 
-    def _iterations_left(self, period: int) -> int:
-        """How many whole ones there are before the next event, less one."""
+    def _time_left(self) -> int:
         due = self._events.next_cycle
-        if due is None or period <= 0:
-            return 0
-        return (due - self._events.now - 1) // period - 1
+        return 0 if due is None else due - self._events.now
 
-    def _fewest(self) -> int:
-        return _FEWEST + _FEWEST_A_MIB * self._memory.ram_bytes // (1 << 20)
+    def _skip(self, left: int, time: int, instructions: int) -> None:
+        """Count the rounds that are over before the next event, but the last of them."""
+        rounds = (left - 1) // time - 1
+        if rounds >= _FEWEST + _FEWEST_A_MIB * self._memory.ram_bytes // (1 << 20):
+            self._engine.skip(rounds * time, rounds * instructions)
+            self.skipped += rounds * instructions
+            left -= rounds * time
+        self._refuse(left * instructions // time)
 
-    def _skip(self, iterations: int, time: int, instructions: int) -> None:
-        self._engine.skip(iterations * time, iterations * instructions)
-        self._forget()
+    def _leave_alone(self, place: int) -> None:
+        times = min(2 * self._refused.get(place, 1), _LONGEST_REFUSAL)
+        self._refused[place] = times
+        self._refuse(_FIRST_REFUSAL * times)
+
+    def _refuse(self, instructions: int) -> None:
+        self._engine.loop_finder.refuse(instructions)
+        self._begin()

@@ -34,6 +34,7 @@ class StopKind(Enum):
     WRITE = auto()  # ... or to write, or it is read-only
     PRECISE_WRITE = auto()  # a store that the core knows to be wrong before it leaves
     FETCH = auto()
+    WAITING = auto()  # maybe in a loop that waits: the registers are as they were here before
     WATCHED = auto()  # behind an access to `address`, which is watched
 
 
@@ -57,6 +58,7 @@ KINDS: Final = {
     StopReason.EXECUTE_DENIED: StopKind.EXECUTE_DENIED,
     StopReason.ACCESS_DENIED: StopKind.ACCESS_DENIED,
     StopReason.IS_UNALIGNED: StopKind.UNALIGNED,
+    StopReason.WAITING: StopKind.WAITING,
 }
 # The exception numbers that Unicorn reports for an M-profile core.
 INTERRUPTS: Final = {

@@ -21,6 +21,7 @@ from usim.platforms import Platform
 from usim.timing.counter import InstructionCounter
 from usim.timing.memory import MemoryModel
 from usim.timing.timer import CycleTimer
+from usim.timing.waiting import LoopFinder
 
 THUMB: Final = 1
 # ITSTATE, where xPSR has it (B1.4.2).
@@ -41,6 +42,7 @@ class UnicornCore:
         self._handle: int = self._uc._uch.value
         self.registers = Registers(self._uc._uch)
         self.counter = InstructionCounter(uclib, self._handle, numbers)
+        self.loop_finder = LoopFinder(self.counter, [*numbers[:15], REGISTER_IDS["xpsr"]])
         self.timer: CycleTimer | None = None
         self.memory: MemoryModel | None = None
         self.counts_cycles = False
@@ -200,6 +202,9 @@ class UnicornCore:
         """
         if self.timer is None or not self.counts_cycles:
             return self.counter.executed_before(self._hooks.here())
+        if not self.counter.block[1]:
+            # Between blocks: what comes next may lie in the last one, but is not a part of it.
+            return self.timer.cycles
         return self.timer.cycles_before(
             self._hooks.here(), executing=self._hooks.is_serving_register
         )

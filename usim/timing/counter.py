@@ -18,6 +18,7 @@ _SOURCES: Final = (
     _FOLDER / "timer.c",
     _FOLDER / "memory.c",
     _FOLDER / "protection.c",
+    _FOLDER / "waiting.c",
 )
 
 
@@ -43,6 +44,7 @@ class StopReason(IntEnum):
     ACCESS_DENIED = 11
     EXECUTE_DENIED = 12
     IS_UNALIGNED = 13
+    WAITING = 14
 
 
 class Entered(IntEnum):
@@ -134,6 +136,7 @@ class _Counter(ctypes.Structure):
         ("checks_alignment", ctypes.c_uint32),
         ("traps_unaligned", ctypes.c_uint32),
         ("protection", ctypes.c_void_p),
+        ("waiting", ctypes.c_void_p),
     )
 
 
@@ -170,6 +173,13 @@ def _library() -> ctypes.CDLL:
         ("usim_memory_forget", 0),
     ):
         getattr(library, name).argtypes = [ctypes.c_void_p, *[integer] * count]
+    library.usim_waiting_size.restype = ctypes.c_uint64
+    library.usim_waiting_forget.argtypes = [ctypes.c_void_p]
+    library.usim_waiting_refuse.argtypes = [ctypes.c_void_p, ctypes.c_uint64]
+    library.usim_timing_state.argtypes = [ctypes.c_void_p]
+    library.usim_timing_state.restype = ctypes.c_uint64
+    library.usim_timer_skip.argtypes = [ctypes.c_void_p, ctypes.c_uint64]
+    library.usim_timer_skip.restype = None
     library.usim_protection_size.restype = ctypes.c_uint64
     library.usim_protection_denies.argtypes = [ctypes.c_void_p, *[integer] * 3]
     library.usim_protection_denies.restype = integer
@@ -236,6 +246,10 @@ class InstructionCounter:
     def attach_protection(self, pointer: int | None) -> None:
         """Have a native protection unit asked before blocks run, or no more."""
         self._state.protection = pointer
+
+    def attach_loop_finder(self, pointer: int | None) -> None:
+        """Have a native finder of waiting loops asked before blocks run, or no more."""
+        self._state.waiting = pointer
 
     @property
     def pointer(self) -> int:

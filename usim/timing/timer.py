@@ -178,8 +178,15 @@ class CycleTimer:
         self._state.cycles += cycles
 
     def skip(self, cycles: int) -> None:
-        """Code that is known to take so long need not be executed."""
-        self._state.cycles += cycles
+        """Code that takes so long, and leaves state() as it is, need not be executed."""
+        self._counter.library.usim_timer_skip(self.pointer, cycles)
+
+    def state(self) -> int:
+        """A hash of all that the cycles of code to come depend on, memory's model included.
+
+        At the start of a block. Two states with the same hash are taken to be the same one.
+        """
+        return int(self._counter.library.usim_timing_state(self.pointer))
 
     def first_from(self, cycle: int) -> int | None:
         """The first instruction of the current block that issues at `cycle` or later, if any."""

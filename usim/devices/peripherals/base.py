@@ -41,6 +41,10 @@ class Peripheral(ABC):
         """The same for a reset that the supply causes; some state survives all others."""
         self.reset()
 
+    def changes_with_time(self, offset: int) -> bool:
+        """Whether the register at `offset` changes between events too, as counters do."""
+        return False
+
     def register_name(self, offset: int) -> str:
         """What the manual calls the register at `offset`, or the offset."""
         return f"+ {offset:#x}"
@@ -59,6 +63,8 @@ class RegisterBlock(Peripheral):
     register_names: ClassVar[Mapping[int, str]] = {}
     # Bits by register that select what is not modelled: they are kept, and logged once.
     without_effect: ClassVar[Mapping[int, int]] = {}
+    # Registers that change between events too, as counters do.
+    counting: ClassVar[frozenset[int]] = frozenset()
     # Registers whose bits a written one clears: what a narrow write leaves out is not written.
     cleared_by_ones: ClassVar[frozenset[int]] = frozenset()
 
@@ -69,6 +75,10 @@ class RegisterBlock(Peripheral):
         self._logged: set[int] = set()
         self._has = self.reset_values if has is None else has
         self._values = dict(self._has)
+
+    def changes_with_time(self, offset: int) -> bool:
+        """Whether it is one of `counting`."""
+        return offset & ~3 in self.counting
 
     def reset(self) -> None:
         """Every register as after a system reset."""

@@ -80,6 +80,11 @@ class PeripheralBus:
                 return window
         return None
 
+    def changes_with_time(self, address: int) -> bool:
+        """Whether the register at `address` changes between events too."""
+        window = self.find(address)
+        return window is not None and window.peripheral.changes_with_time(address - window.base)
+
     def pages(self) -> Iterator[tuple[int, int]]:
         """(address, size) of runs of pages that hold peripherals."""
         pages = sorted(self._by_page)

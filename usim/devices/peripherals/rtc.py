@@ -52,6 +52,7 @@ class RealTimeClock(RegisterBlock):
         0x4C: "OR", **{offset: f"BKP{number}R" for number, offset in enumerate(_BACKUP)},
     }  # fmt: skip
     without_effect: ClassVar[Mapping[int, int]] = {CR: 0x0000_FF4F, 0x3C: 0xFFFF, 0x40: 0xFFFF}
+    counting: ClassVar[frozenset[int]] = frozenset((TR, DR, SSR))
 
     def __init__(
         self, events: EventQueue, clock: ClockDomain, is_writable: Callable[[], bool]

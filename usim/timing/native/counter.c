@@ -9,6 +9,7 @@
  */
 #include "protection.h"
 #include "timer.h"
+#include "waiting.h"
 
 #define UC_MEM_WRITE 17   /* unicorn.h's uc_mem_type */
 #define UC_ARM_REG_CPSR 3 /* arm.h's uc_arm_reg */
@@ -328,6 +329,11 @@ USIM_EXPORT void usim_on_block(void *engine, uint64_t address, uint32_t size, vo
     const uint32_t reason = reason_to_wait(counter, start);
     if (reason != RUNNING) {
         stop(counter, reason);
+        return;
+    }
+    if (counter->waiting != NULL && counter->event_at != NEVER &&
+        usim_is_waiting(counter->waiting, counter, start) != 0U) {
+        stop(counter, WAITING);
         return;
     }
     slot_t *slot = find_slot(counter, start, size);

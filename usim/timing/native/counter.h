@@ -36,7 +36,8 @@ enum stop_reason {
     ACCESS_DENIED = 11,  /* a load or store, by the memory protection unit */
     EXECUTE_DENIED = 12, /* the block's start */
     IS_UNALIGNED = 13,   /* before an access that must be aligned and is not */
-    USES_FPU = 10        /* the block, which is not counted, has a floating-point instruction */
+    USES_FPU = 10,       /* the block, which is not counted, has a floating-point instruction */
+    WAITING = 14         /* the core was at this block before, with the same registers */
 };
 
 /* How the next block was left before it ran. */
@@ -65,6 +66,7 @@ enum inspect_reason {
 
 typedef struct timer timer_t;
 typedef struct protection protection_t;
+typedef struct waiting waiting_t;
 
 typedef struct {
     uint64_t key; /* address << 16 | size, plus 1 so that 0 means empty */
@@ -110,6 +112,7 @@ typedef struct {
     uint32_t checks_alignment; /* of loads and stores of several words */
     uint32_t traps_unaligned;  /* CCR.UNALIGN_TRP */
     protection_t *protection;  /* NULL: everything is allowed, as while the MPU is off */
+    waiting_t *waiting;        /* NULL: loops that wait are not looked for */
     uint8_t code_pages[CODE_PAGES / 8U]; /* bit set: code has run there since usim_counter_forget */
     slot_t slots[SLOTS];
 } counter_t;
