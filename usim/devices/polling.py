@@ -10,7 +10,7 @@ instructions come out as if they had been.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from usim.devices.chip_bus import Serve, Take
@@ -19,8 +19,14 @@ from usim.devices.host_memory import HostMemory
 from usim.devices.registers import REGISTER_IDS
 from usim.devices.unicorn_engine import UnicornEngine
 
-# Time that is left to the next event in which it does not pay to look.
+# Time that is left to the next event in which it does not pay to look, and where each round loads
+# from a register, which takes the host as long as a hundred instructions.
 _SHORT: Final = 2_000
+_SHORT_FOR_LOADS: Final = 300
+# Loads that find the same, before a loop is looked for at once.
+_PATIENCE: Final = 6
+# Rounds in which the timing model may be in another state each time.
+_TRIES: Final = 4
 # Rounds that cost the host as much as looking at memory does, at and a MiB of it.
 _FEWEST: Final = 16
 _FEWEST_A_MIB: Final = 64
@@ -38,12 +44,16 @@ Load = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class _Sight:
-    """The core where a round begins, and what it has loaded from registers in the one before."""
+    """The core where a round begins: the timing model's state, that of registers and memory.
+
+    `loads` are those from peripherals' registers in the round before, None if it was not seen.
+    """
 
     place: int
     time: int
     instructions: int
-    state: tuple[object, ...]
+    timing: int
+    content: tuple[object, ...]
     loads: tuple[Load, ...] | None
 
 
@@ -76,6 +86,9 @@ class Polling:
 
     def _begin(self) -> None:
         self._last: _Sight | None = None
+        self._tries = 0
+        self._last_load: Load | None = None
+        self._same_loads = 0
         self._loads: list[Load] = []
         self._is_disturbed = False
 
@@ -93,55 +106,74 @@ class Polling:
 
         def watched_read(offset: int, size_bytes: int) -> int:
             value = read(offset, size_bytes)
-            if self._last is not None:
-                self._note(base + offset, size_bytes, value)
+            self._note((base + offset, size_bytes, value))
             return value
 
         def watched_write(offset: int, size_bytes: int, value: int) -> None:
-            self._is_disturbed = True
+            self._is_disturbed, self._same_loads = True, 0
             write(offset, size_bytes, value)
 
         return watched_read, watched_write
 
-    def _note(self, address: int, size_bytes: int, value: int) -> None:
-        if len(self._loads) == _MOST_LOADS or self._changes_with_time(address):
-            self._is_disturbed = True
+    def _note(self, load: Load) -> None:
+        if self._last is not None:
+            if len(self._loads) == _MOST_LOADS or self._changes_with_time(load[0]):
+                self._is_disturbed = True
+            self._loads.append(load)
+        elif load != self._last_load:
+            self._last_load, self._same_loads = load, 0
         else:
-            self._loads.append((address, size_bytes, value))
+            self._same_loads += 1
+            if self._same_loads == _PATIENCE:
+                self._engine.loop_finder.hurry()
 
     def look(self, place: int) -> None:
         """The core is at `place`, with the registers that it had there before."""
         left = self._time_left()
-        if left < _SHORT:
+        if left < (_SHORT_FOR_LOADS if self._same_loads >= _PATIENCE else _SHORT):
             self._refuse(left)
             return
-        before, is_disturbed = self._last, self._is_disturbed
-        now = self._last = self._see(place, tuple(self._loads) if before else None)
-        self._loads, self._is_disturbed = [], False
+        before, loads = self._last, tuple(self._loads)
+        is_disturbed, self._is_disturbed = self._is_disturbed, False
+        self._loads = []
         if before is None or before.place != place:
-            return
-        if is_disturbed or now.state != before.state:
+            self._last = self._see(place, None)
+        elif is_disturbed or before.loads not in (None, loads):
             self._leave_alone(place)
-        elif not now.loads or now.loads == before.loads:
-            self._skip(left, now.time - before.time, now.instructions - before.instructions)
         elif before.loads is not None:
-            self._leave_alone(place)
+            # A round began in the state that the one before had ended in, and found the same.
+            self._skip(left, before)
+        else:
+            self._compare(left, before, self._see(place, loads))
+
+    def _compare(self, left: int, before: _Sight, now: _Sight) -> None:
+        """The first round that was seen is over."""
+        if now.content != before.content:
+            self._leave_alone(now.place)
+        elif now.timing != before.timing and self._tries < _TRIES:
+            self._tries += 1
+            self._last = replace(now, loads=None)
+        elif now.timing != before.timing:
+            self._leave_alone(now.place)
+        elif now.loads:
+            self._last = now
+        else:
+            self._skip(left, before)
 
     def _see(self, place: int, loads: tuple[Load, ...] | None) -> _Sight:
         engine = self._engine
-        state = (
-            engine.timer.state() if engine.timer is not None else 0,
-            engine.registers.read(*_OTHERS),
-            self._memory.snapshot(),
-        )
-        return _Sight(place, engine.time_now(), engine.executed_now(), state, loads)
+        timing = engine.timer.state() if engine.timer is not None else 0
+        content = engine.registers.read(*_OTHERS), self._memory.snapshot()
+        return _Sight(place, engine.time_now(), engine.executed_now(), timing, content, loads)
 
     def _time_left(self) -> int:
         due = self._events.next_cycle
         return 0 if due is None else due - self._events.now
 
-    def _skip(self, left: int, time: int, instructions: int) -> None:
+    def _skip(self, left: int, before: _Sight) -> None:
         """Count the rounds that are over before the next event, but the last of them."""
+        time = self._engine.time_now() - before.time
+        instructions = self._engine.executed_now() - before.instructions
         rounds = (left - 1) // time - 1
         if rounds >= _FEWEST + _FEWEST_A_MIB * self._memory.ram_bytes // (1 << 20):
             self._engine.skip(rounds * time, rounds * instructions)

@@ -175,6 +175,7 @@ def _library() -> ctypes.CDLL:
         getattr(library, name).argtypes = [ctypes.c_void_p, *[integer] * count]
     library.usim_waiting_size.restype = ctypes.c_uint64
     library.usim_waiting_forget.argtypes = [ctypes.c_void_p]
+    library.usim_waiting_hurry.argtypes = [ctypes.c_void_p]
     library.usim_waiting_refuse.argtypes = [ctypes.c_void_p, ctypes.c_uint64]
     library.usim_timing_state.argtypes = [ctypes.c_void_p]
     library.usim_timing_state.restype = ctypes.c_uint64

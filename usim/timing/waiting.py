@@ -27,6 +27,7 @@ class _Waiting(ctypes.Structure):
         ("register_ids", ctypes.c_uint32 * _COMPARED),
         ("place", ctypes.c_uint32),
         ("is_passing", ctypes.c_uint32),
+        ("rounds", ctypes.c_uint32),
         ("likely_other", ctypes.c_uint32),
         ("registers", ctypes.c_uint32 * _COMPARED),
         ("blocks", ctypes.c_uint32),
@@ -58,6 +59,10 @@ class LoopFinder:
     def forget(self) -> None:
         """Something happened that no loop foresees: places from before are void."""
         self._library.usim_waiting_forget(ctypes.addressof(self._state))
+
+    def hurry(self) -> None:
+        """Look for a loop that goes through the next block."""
+        self._library.usim_waiting_hurry(ctypes.addressof(self._state))
 
     def refuse(self, instructions: int) -> None:
         """Leave the place of the last stop alone for so many instructions."""

@@ -5,8 +5,9 @@
 #include "memory.h"
 
 #define PLACE_NONE 1U /* no address of an instruction */
-#define FIRST_CHOICE 32U
+#define FIRST_CHOICE 64U
 #define LAST_CHOICE 65536U
+#define PATIENCE 20U /* rounds; the branch predictor remembers 16 outcomes */
 
 static refusal_t *refusal_of(waiting_t *waiting, uint32_t place) {
     return &waiting->refusals[((place >> 1) ^ (place >> 7)) & (REFUSALS - 1U)];
@@ -36,18 +37,22 @@ static void choose(waiting_t *waiting, const counter_t *counter, uint32_t start)
         return;
     }
     waiting->place = start;
+    waiting->rounds = 0;
     for (uint32_t i = 0; i < COMPARED; i++) {
         waiting->registers[i] = value_of(waiting, counter, i);
     }
-    waiting->next_choice =
-        waiting->blocks + (waiting->blocks < LAST_CHOICE ? waiting->blocks : LAST_CHOICE);
+    waiting->next_choice = waiting->blocks + (waiting->blocks < FIRST_CHOICE  ? FIRST_CHOICE
+                                              : waiting->blocks < LAST_CHOICE ? waiting->blocks
+                                                                              : LAST_CHOICE);
 }
 
 uint32_t usim_is_waiting(waiting_t *waiting, const counter_t *counter, uint32_t start) {
     if (start == waiting->place) {
         if (waiting->is_passing != 0U) {
             waiting->is_passing = 0;
-        } else if (has_same_registers(waiting, counter) != 0U) {
+        } else if (has_same_registers(waiting, counter) == 0U) {
+            waiting->rounds = 0;
+        } else if (++waiting->rounds > PATIENCE) {
             waiting->is_passing = 1;
             return 1;
         }
@@ -68,6 +73,11 @@ USIM_EXPORT void usim_waiting_forget(waiting_t *waiting) {
     waiting->is_passing = 0;
     waiting->blocks = 0;
     waiting->next_choice = FIRST_CHOICE;
+}
+
+/* Choose the next block as the place. */
+USIM_EXPORT void usim_waiting_hurry(waiting_t *waiting) {
+    waiting->next_choice = waiting->blocks + 1U;
 }
 
 /* Leave the present place alone until so many instructions have been executed. */

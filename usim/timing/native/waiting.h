@@ -18,13 +18,14 @@ typedef struct {
 
 /*
  * A core that comes to the same block with the same registers may go round in a loop. The place
- * that is watched for this changes after 32, 64, 128 ... blocks, so that one of them lies behind
+ * that is watched for this changes after 64, 128, 256 ... blocks, so that one of them lies behind
  * whatever led to the loop, and the loop is shorter than what is left to the next.
  */
 struct waiting {
     uint32_t register_ids[COMPARED]; /* Unicorn's numbers */
     uint32_t place;                  /* address of a block; PLACE_NONE */
     uint32_t is_passing;             /* the run ended at the place, and goes on from there */
+    uint32_t rounds;                 /* in which they were the same */
     uint32_t likely_other;           /* the register that was another one the last time */
     uint32_t registers[COMPARED];    /* at the place, when it was chosen */
     uint32_t blocks;                 /* since usim_waiting_forget */
