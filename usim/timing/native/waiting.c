@@ -139,7 +139,7 @@ static uint64_t mix_memory(uint64_t hash, const memory_t *memory, uint64_t now) 
  */
 USIM_EXPORT uint64_t usim_timing_state(const timer_t *timer) {
     uint64_t hash = mix(timer->state, timer->history);
-    hash = mix(hash, (uint64_t)(uintptr_t)timer->previous);
+    hash = mix(hash, timer->previous != NULL ? timer->previous->key : 0);
     hash = mix(hash, (uint64_t)timer->block_address << 32 | timer->block_size);
     hash = mix(hash, timer->paused_at);
     hash = mix_words(hash, timer->predictor, sizeof timer->predictor);
