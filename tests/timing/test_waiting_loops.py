@@ -48,9 +48,7 @@ def outcome(timing: str, body: str, period: int, prescaler: int, *, skips: bool)
         m.put("ldr r0, [r4]; adds r0, r0, #1; str r0, [r4]; bx lr", HANDLER)
         device.write(TABLE + 4 * SYSTICK, (HANDLER | 1).to_bytes(4, "little"))
         floats = {"s1": 0x3F80_0000}
-        end = m.start(
-            f"10: {body}; ldr r9, [r4]; cmp r9, #3; blt 10b", THREAD, BASES | floats
-        )
+        end = m.start(f"10: {body}; ldr r9, [r4]; cmp r9, #3; blt 10b", THREAD, BASES | floats)
         device.core.system.set_value(VTOR, TABLE)
         for address, value in [
             (APB1ENR, 1), (TIM2 + 0x28, prescaler), (TIM2 + 0x14, 1), (TIM2 + 0x10, 0), (TIM2, 1),
