@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from machine import DTCM, STACK_TOP, Machine, machine
+from machine import DTCM, FLASH, SRAM, STACK_TOP, Machine, machine
 
 from usim.devices.nvic import FIRST_LINE, PENDSV, SYSTICK, Nvic
 from usim.devices.stops import StopKind
@@ -212,3 +212,18 @@ def test_the_cycle_counter_stands_still_in_sleep_unless_it_is_debugged(debugged,
         assert m.device.now - before > 10_000
         assert (counted > 9_000) == counts
         assert counts or counted < 100
+
+
+@pytest.mark.parametrize("at", [FLASH, SRAM])
+def test_code_that_an_event_cuts_is_not_fetched_twice(at):
+    """Also where the event falls into the waits before its first instruction."""
+    with machine("full") as m:
+        m.caches(instruction=False, data=False)
+        times = set()
+        for after in range(1, 400, 7):
+            end = m.start(f"dsb; isb; {'; '.join(['nop'] * 200)}", at)
+            begin = m.device.now
+            m.device.events.at(begin + after, lambda: None)
+            run_to(m, end)
+            times.add(m.device.now - begin)
+        assert len(times) == 1

@@ -131,7 +131,10 @@ class CycleTimer:
         return whole.cycles - part.cycles, part.state
 
     def rewind_to(self, pc: int) -> None:
-        """The current block ended before `pc`: take back what did not run, keep the state."""
+        """The current block ended before `pc`: take back what did not run, keep the state.
+
+        All of it has been fetched, and waited for: not again if it goes on there.
+        """
         at = self._state
         address, size = at.block_address, at.block_size
         if not address <= pc < address + size or not at.previous:
@@ -146,6 +149,7 @@ class CycleTimer:
         node["cycles"] -= span(entry, whole) - (span(entry, part) if part else 0)
         node["instructions"] -= len(whole.slots) - (len(part.slots) if part else 0)
         self._continue_in(part.state if part else entry)
+        at.paused_at = pc + 1
 
     def _issue(self, code: bytes, address: int, entry: State) -> Issued:
         # Asked for again and again where interrupts hit the same loop.
