@@ -6,8 +6,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
 from firmware import link
 
+from usim.board import Board
+from usim.devices.base import Timing
 from usim.platforms import load_platform
 from usim.toolchain import find_toolchain
 
@@ -20,7 +23,9 @@ SOURCES = {
     "timer": ("timer.c", "console.c"),
     "floating_tasks": ("floating_tasks.c", "tasks.c", "console.c"),
     "waiting": ("waiting.c", "console.c"),
-    "clock_216mhz": ("clock_216mhz.c", "console.c"),
+    "clock_216mhz": ("clock_216mhz.c", "console.c", "clock.c", "caches.c"),
+    "flash_waits": ("flash_waits.c", "console.c", "routines.c"),
+    "caches_on": ("caches_on.c", "console.c", "routines.c", "caches.c"),
 }
 _NEWLIB_FLASH = {"stm32f746": 0x0800_0000, "mps2-an500": 0}
 _WARNINGS = ("-Wextra", "-Wconversion", "-Werror")
@@ -56,6 +61,26 @@ def _build_with_clang(sources: list[Path]) -> bytes:
         for source in sources
     )
     return link(objects, (PROGRAMS / "stm32f746.ld").read_text("utf-8"))
+
+
+def run_and_read(name: str, compiler: str, folder: Path, timing: Timing = "full") -> dict[str, int]:
+    """Run a program to its "done"; returns what it told by console_value(). Skips without GCC."""
+    skip_without(compiler)
+    with Board(build_firmware(name, compiler, folder), "stm32f746", timing=timing) as board:
+        board.wait_for_line("done", "usart1", timeout_s=5)
+        return values(board)
+
+
+def values(board: Board) -> dict[str, int]:
+    """What a program told by console_value()."""
+    lines = [line.rpartition(" ") for line in board.output("usart1").decode().splitlines()]
+    return {name: int(value) for name, _, value in lines if value.isdigit()}
+
+
+def skip_without(compiler: str) -> None:
+    """Skip if a compiler is not here; Clang comes with usim."""
+    if compiler != "clang" and shutil.which(compiler) is None:
+        pytest.skip(f"{compiler}, a compiler to build firmware with, is not installed")
 
 
 def has_newlib() -> bool:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from boot_programs import COMPILERS, build_firmware
+from boot_programs import COMPILERS, build_firmware, skip_without, values
 
 from usim.board import Board
 
@@ -16,19 +15,12 @@ Boot = Callable[..., Board]
 
 @pytest.fixture(params=COMPILERS)
 def compiler(request: pytest.FixtureRequest) -> str:
-    if request.param != "clang" and shutil.which(request.param) is None:
-        pytest.skip(f"{request.param}, a compiler to build firmware with, is not installed")
+    skip_without(request.param)
     return str(request.param)
 
 
 def board_of(name: str, compiler: str, folder: Path, **options: object) -> Board:
     return Board(build_firmware(name, compiler, folder), "stm32f746", **options)
-
-
-def values(board: Board) -> dict[str, int]:
-    """What a program told by console_value()."""
-    lines = [line.rpartition(" ") for line in board.output("usart1").decode().splitlines()]
-    return {name: int(value) for name, _, value in lines if value.isdigit()}
 
 
 def test_blinky_changes_its_led_every_100_ms(compiler, tmp_path):

@@ -17,6 +17,7 @@ _LOG = logging.getLogger(__name__)
 _HZ_A_WAIT_STATE: Final = 30_000_000
 _LATENCY: Final = 0xF
 _ARTEN: Final = 1 << 9
+_ARTRST: Final = 1 << 11
 
 
 def needed_wait_states(core_hz: int) -> int:
@@ -49,8 +50,11 @@ class FlashTiming:
             self._memory.set_flash(wait_states, art=True)
 
     def _follow(self, acr: int) -> None:
-        if self._memory is not None:
-            self._memory.set_flash(acr & _LATENCY, art=bool(acr & _ARTEN))
+        if self._memory is None:
+            return
+        self._memory.set_flash(acr & _LATENCY, art=bool(acr & _ARTEN))
+        if acr & _ARTRST and not acr & _ARTEN:  # "can be set only when the ART is disabled" (3.7.1)
+            self._memory.empty_art()
 
     def _check(self) -> None:
         """The core's clock has changed."""

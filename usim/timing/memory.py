@@ -116,7 +116,10 @@ class MemoryModel:
         return ctypes.addressof(self._state)
 
     def set_flash(self, wait_states: int, *, art: bool) -> None:
-        """FLASH_ACR's LATENCY and ARTEN. What the bus adds to a row's time stays as it is."""
+        """FLASH_ACR's LATENCY and ARTEN. What the bus adds to a row's time stays as it is.
+
+        Without the ART accelerator the row that is executed is kept, and no other.
+        """
         self._library.usim_cache_enable(self.pointer, _CACHES["art"], int(art))
         rows = Fraction(wait_states + 1, self._platform.flash.wait_states + 1)
         for number, region in enumerate(self._slow):
@@ -135,7 +138,9 @@ class MemoryModel:
             line_fill=(p.art_fill if art else p.flash_fill) - row if flash else p.sram_fill,
             uncached_load=round(p.flash_uncached_load * rows) if flash else p.sram_uncached_load,
             uncached_store=p.sram_uncached_store,
-            uncached_fetch=round(p.flash_uncached_fetch * rows) if flash else p.sram_uncached_fetch,
+            uncached_fetch=round(8 * p.flash_uncached_fetch * rows)
+            if flash
+            else 8 * p.sram_uncached_fetch,
             art=int(art),
         )
 
@@ -173,6 +178,10 @@ class MemoryModel:
         """CCR.IC and CCR.DC."""
         self._library.usim_cache_enable(self.pointer, _CACHES["instruction"], int(instruction))
         self._library.usim_cache_enable(self.pointer, _CACHES["data"], int(data))
+
+    def empty_art(self) -> None:
+        """FLASH_ACR.ARTRST."""
+        self._library.usim_cache_invalidate(self.pointer, _CACHES["art"])
 
     def invalidate_instructions(self) -> None:
         """ICIALLU."""

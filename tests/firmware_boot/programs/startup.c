@@ -5,6 +5,7 @@
 #include "stm32f746.h"
 
 extern uint32_t data_source[], data_start[], data_end[], bss_start[], bss_end[], stack_top[];
+extern uint32_t itcm_source[], itcm_start[], itcm_end[];
 int main(void);
 
 void unexpected_exception(void) {
@@ -22,17 +23,22 @@ HANDLER(SVC_Handler);
 HANDLER(DebugMon_Handler);
 HANDLER(PendSV_Handler);
 HANDLER(SysTick_Handler);
+HANDLER(EXTI0_IRQHandler);
 HANDLER(TIM2_IRQHandler);
 HANDLER(USART1_IRQHandler);
+
+static void copy(uint32_t *to, const uint32_t *end, const uint32_t *from) {
+    while (to < end) {
+        *to++ = *from++;
+    }
+}
 
 __attribute__((noreturn)) void Reset_Handler(void) {
     /* Before the first function that may keep a value in a floating-point register. */
     SCB_CPACR |= CPACR_FPU;
     __asm volatile("dsb\n isb" ::: "memory");
-    const uint32_t *source = data_source;
-    for (uint32_t *word = data_start; word < data_end;) {
-        *word++ = *source++;
-    }
+    copy(data_start, data_end, data_source);
+    copy(itcm_start, itcm_end, itcm_source);
     for (uint32_t *word = bss_start; word < bss_end;) {
         *word++ = 0U;
     }
@@ -55,6 +61,7 @@ __attribute__((section(".isr_vector"), used)) const vector vectors[16 + 98] = {
     [12] = DebugMon_Handler,
     [14] = PendSV_Handler,
     [15] = SysTick_Handler,
+    [16 + EXTI0_IRQ] = EXTI0_IRQHandler,
     [16 + TIM2_IRQ] = TIM2_IRQHandler,
     [16 + USART1_IRQ] = USART1_IRQHandler,
 };

@@ -240,6 +240,16 @@ USIM_EXPORT void usim_memory_forget(memory_t *memory) {
     memory->point_count = 0;
 }
 
+/* Whether a line of code is there; now it is. */
+static uint32_t is_fetched(memory_t *memory, cache_t *cache, uint32_t line) {
+    if (cache->enabled != 0U) {
+        return access_line(cache, line, 0U) == HIT;
+    }
+    const uint32_t same = memory->row == line + 1U;
+    memory->row = line + 1U;
+    return same;
+}
+
 /* All of the block, also if the run will end inside of it. */
 static void fetch_block(memory_t *memory, uint32_t start, uint32_t size) {
     const range_t *range = find_range(memory, start);
@@ -247,14 +257,15 @@ static void fetch_block(memory_t *memory, uint32_t start, uint32_t size) {
         return;
     }
     cache_t *cache = range->art != 0U ? &memory->art : &memory->instruction;
-    if (cache->enabled == 0U || (range->art == 0U && range->cached == 0U)) {
+    if (range->art == 0U && (cache->enabled == 0U || range->cached == 0U)) {
         const uint32_t windows = ((start + size - 1U) >> FETCH_SHIFT) - (start >> FETCH_SHIFT) + 1U;
-        wait_for_bus(memory, (uint64_t)windows * range->uncached_fetch, 0U);
+        const uint64_t eighths = (uint64_t)windows * range->uncached_fetch;
+        wait_for_bus(memory, (eighths + 4U) / 8U, 0U);
         return;
     }
     const uint32_t last = (start + size - 1U) >> LINE_SHIFT;
     for (uint32_t line = start >> LINE_SHIFT; line <= last; line++) {
-        if (access_line(cache, line, 0U) != HIT) {
+        if (is_fetched(memory, cache, line) == 0U) {
             wait_for_bus(memory, range->line_fill, 0U);
         }
     }
@@ -335,6 +346,7 @@ USIM_EXPORT uint64_t usim_cache_hits(memory_t *memory, uint32_t which) {
 
 USIM_EXPORT void usim_memory_restart(memory_t *memory) {
     memory->bus_free = 0;
+    memory->row = 0;
     for (uint32_t which = 0; which < 3U; which++) {
         cache_t *cache = cache_by_number(memory, which);
         cache->hits = cache->misses = cache->writebacks = 0;

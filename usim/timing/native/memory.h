@@ -22,7 +22,7 @@ typedef struct {
     uint32_t line_fill;      /* from a miss to the word that was wanted */
     uint32_t uncached_load;  /* a single access */
     uint32_t uncached_store; /* between two stores */
-    uint32_t uncached_fetch; /* a 64-bit fetch */
+    uint32_t uncached_fetch; /* a 64-bit fetch, in eighths of a cycle */
     uint32_t art;            /* code is kept by the ART accelerator: line_fill on a miss */
 } range_t;
 
@@ -51,6 +51,7 @@ struct memory {
     cache_t instruction;
     cache_t data;
     cache_t art;
+    uint32_t row;   /* of flash behind the ART that is executed, + 1: kept also with the ART off */
     uint32_t block; /* address of the block that runs, all of it, also after a pause inside */
     uint32_t point_count;
     struct {

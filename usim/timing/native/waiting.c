@@ -128,6 +128,7 @@ static uint64_t mix_cache(uint64_t hash, const cache_t *cache) {
 
 static uint64_t mix_memory(uint64_t hash, const memory_t *memory, uint64_t now) {
     hash = mix(hash, memory->bus_free > now ? memory->bus_free - now : 0);
+    hash = mix(hash, memory->row);
     hash = mix_cache(hash, &memory->instruction);
     hash = mix_cache(hash, &memory->data);
     return mix_cache(hash, &memory->art);
