@@ -25,6 +25,8 @@ SOURCES = {
     "waiting": ("waiting.c", "console.c"),
     "clock_216mhz": ("clock_216mhz.c", "console.c", "clock.c", "caches.c"),
     "flash_waits": ("flash_waits.c", "console.c", "routines.c"),
+    "clocks_agree": ("clocks_agree.c", "console.c", "clock.c"),
+    "latency": ("latency.c", "console.c"),
     "caches_on": ("caches_on.c", "console.c", "routines.c", "caches.c"),
 }
 _NEWLIB_FLASH = {"stm32f746": 0x0800_0000, "mps2-an500": 0}
