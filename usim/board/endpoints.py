@@ -6,7 +6,7 @@ import contextlib
 import os
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -52,25 +52,34 @@ class Nowhere(Endpoint):
 
 
 class FileEndpoint(Endpoint):
-    """A file with every byte that was sent. ArgumentError if it can't be written."""
+    """A file with every byte that was sent. ArgumentError if it can't be written, now or later."""
 
     def __init__(self, path: Path) -> None:
-        try:
+        self._path = path
+        with self._explained():
             self._file = path.open("wb")
-        except OSError as exc:
-            raise ArgumentError(f"cannot write {path}: {exc.strerror}") from exc
 
     def write(self, data: bytes) -> None:
         """Append."""
-        self._file.write(data)
+        with self._explained():
+            self._file.write(data)
 
     def flush(self) -> None:
         """To the file system."""
-        self._file.flush()
+        with self._explained():
+            self._file.flush()
 
     def close(self) -> None:
         """Write what is left."""
-        self._file.close()
+        with self._explained():
+            self._file.close()
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as exc:
+            raise ArgumentError(f"cannot write {self._path}: {exc.strerror}") from exc
 
 
 class TcpEndpoint(Endpoint):

@@ -11,7 +11,7 @@ from intelhex import HexReaderError, IntelHex
 from usim.errors import ProgramError
 from usim.platforms import Platform
 from usim.profile.placement import check_placement
-from usim.profile.program import Program, Segment, make_program, read_program
+from usim.profile.program import Program, Segment, make_program, read_file, read_program
 
 ImageFormat = Literal["elf", "hex", "bin"]
 
@@ -71,10 +71,7 @@ def _format_of(path: Path) -> ImageFormat:
 
 
 def _read_bytes(path: Path) -> bytes:
-    try:
-        data = path.read_bytes()
-    except OSError as exc:
-        raise ProgramError(f"cannot read {path}: {exc.strerror}", file=str(path)) from exc
+    data = read_file(path)
     if not data:
         raise ProgramError(f"{path.name} is empty", file=path.name)
     return data

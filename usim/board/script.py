@@ -27,13 +27,18 @@ def read_step(action: Literal["expect", "send"], text: str) -> Step:
     data = bytearray()
     at = 0
     for found in _ESCAPE.finditer(text):
-        data += text[at : found.start()].encode()
+        data += _bytes(text[at : found.start()])
         at = found.end()
         data += _escaped(found[1], text)
-    data += text[at:].encode()
+    data += _bytes(text[at:])
     if not data:
         raise ArgumentError(f"there is no text to {action}")
     return Step(action, bytes(data))
+
+
+def _bytes(text: str) -> bytes:
+    """What was typed, also where the shell's bytes are no UTF-8."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _escaped(code: str, text: str) -> bytes:

@@ -5,7 +5,9 @@ Imports nothing heavy: a subcommand's module is loaded when that subcommand is c
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 
 import click
 
@@ -81,4 +83,7 @@ def usim(verbose: int) -> None:
 
 def main() -> None:
     """The entry point of the `usim` command."""
+    # Python has none where the caller has closed it (`>&-`): what is written there goes nowhere.
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - to the end of the process
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - to the end of the process
     usim(prog_name="usim")

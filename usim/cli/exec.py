@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ import click
 
 from usim.board import Board, Ending
 from usim.board.debugging import DebuggedBoard
+from usim.board.endpoints import FileEndpoint
 from usim.board.host_lines import HostLines
 from usim.board.images import FORMATS
 from usim.board.script import Step, run_script
@@ -32,7 +34,8 @@ from usim.report.board_summary import print_summary, summary_as_json
 from usim.report.json_file import write_json
 
 _CRASHED: Final = 3
-_INTERRUPTED: Final = 130
+# As shells report a signal: 128 and its number.
+_ENDED_BY_SIGNAL: Final = 128
 
 _EXAMPLES = """\b
 Examples:
@@ -53,7 +56,8 @@ interrupt on). In texts, \\n \\r \\t \\e \\0 \\xHH \\\\ stand for bytes; nothing
 \b
 Exit codes: that of a semihosting exit; else 0 done, 1 an --expect that was not met, or another
 error that is named in one line, 2 wrong usage, 3 the firmware crashed (a fault whose handler does
-not return, a lockup, an interrupt without a handler), 130 interrupted.
+not return, a lockup, an interrupt without a handler), 130 interrupted,
+143 terminated.
 """
 
 
@@ -122,7 +126,7 @@ not return, a lockup, an interrupt without a handler), 130 interrupted.
 @click.option(
     "--trace",
     "trace_file",
-    type=OutputPath(),
+    type=OutputPath(allow_dash=True),
     metavar="FILE",
     help="Write each access to a peripheral, and each exception, there; - is stderr.",
 )
@@ -158,7 +162,7 @@ def exec_(ctx: click.Context, /, image: Path, **options: Any) -> None:  # noqa: 
     if options["trace_only"] and not options["trace_file"]:
         raise click.UsageError("--trace-only goes with --trace FILE")
     terminal = Terminal(sys.stdout.buffer)
-    failure = ""
+    failure, signals = "", list[int]()
     with board, _traced(board, options["trace_file"], options["trace_only"]):
         recorder = Recorder(board.chip.device, board.program) if options["profile"] else None
         lines = connect_lines(board, options["uarts"], terminal, reads_stdin=not steps)
@@ -166,15 +170,19 @@ def exec_(ctx: click.Context, /, image: Path, **options: Any) -> None:  # noqa: 
             if options["gdb"] is not None:
                 _serve_gdb(board, lines, image, options["gdb"])
             else:
-                failure = _run(board, steps, options)
+                failure = _run(board, steps, options, signals)
         finally:
             lines.close()
             terminal.finish()
         if recorder is not None:
             print_board_profile(board, recorder)
         _report(board, failure, options)
-        code = _exit_code(board.ending, failure)
+        code = _exit_code(board.ending, failure, signals)
     ctx.exit(code)
+
+
+def _write_line(file: FileEndpoint, line: str) -> None:
+    file.write(f"{line}\n".encode())
 
 
 @contextmanager
@@ -184,25 +192,29 @@ def _traced(board: Board, path: Path | None, only: str | None) -> Iterator[None]
         yield
         return
     with ExitStack() as stack:
-        to_stderr = str(path) == "-"
-        file = sys.stderr if to_stderr else stack.enter_context(path.open("w", encoding="utf-8"))
+        if str(path) == "-":
+            write = partial(click.echo, err=True)
+        else:
+            file = stack.enter_context(closing(FileEndpoint(path)))
+            write = partial(_write_line, file)
         names = [name.strip() for name in only.split(",")] if only else []
-        trace = AccessTrace(board.chip, board.program, lambda line: print(line, file=file), names)
+        trace = AccessTrace(board.chip, board.program, write, names)
         try:
             yield
         finally:
             trace.finish()
 
 
-def _run(board: Board, steps: list[Step], options: dict[str, Any]) -> str:
-    """Do what was asked for; returns what went wrong, if it did."""
+def _run(board: Board, steps: list[Step], options: dict[str, Any], signals: list[int]) -> str:
+    """Do what was asked for; returns what went wrong, if it did, and the `signals` that came."""
 
-    def interrupt() -> None:
+    def interrupt(number: int) -> None:
         board.runner.interrupted = True
+        signals.append(number)
 
     until_s = options["limit"].seconds if options["limit"] else math.inf
     usart, timeout_s = console_of(options["uarts"]), options["timeout"].seconds
-    with answered((signal.SIGINT,), interrupt):
+    with answered((signal.SIGINT, signal.SIGTERM), interrupt):
         try:
             run_script(board, steps, usart, timeout_s=timeout_s, until_s=until_s)
         except (ExpectationError, FirmwareEndedError) as exc:
@@ -216,7 +228,7 @@ def _serve_gdb(board: Board, lines: HostLines, image: Path, port: int) -> None:
     """Until Ctrl-C."""
     with (
         closing(DebuggedBoard(board, lines, port)) as debugged,
-        answered((signal.SIGINT, signal.SIGTERM), debugged.stop),
+        answered((signal.SIGINT, signal.SIGTERM), lambda _: debugged.stop()),
     ):
         click.echo(invite_gdb(board.platform, LOOPBACK, debugged.port, image), err=True)
         debugged.run()
@@ -238,10 +250,10 @@ def _report(board: Board, failure: str, options: dict[str, Any]) -> None:
         click.echo(f"error: the firmware crashed: {ending.text}", err=True)
 
 
-def _exit_code(ending: Ending | None, failure: str) -> int:
+def _exit_code(ending: Ending | None, failure: str, signals: list[int]) -> int:
     if ending is not None:
         if ending.reason == "interrupted":
-            return _INTERRUPTED
+            return _ENDED_BY_SIGNAL + signals[0]
         if ending.crashed:
             return _CRASHED
         if ending.code:

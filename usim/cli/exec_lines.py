@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import click
 
@@ -52,6 +53,10 @@ def _check(board: Board, uarts: Sequence[Uart]) -> None:
         board.line(name)
         if names.count(name) > 1:
             raise ArgumentError(f"--uart {name} is given twice")
+    files = [uart.path.resolve() for uart in uarts if uart.path and uart.path != Path(os.devnull)]
+    for path in files:
+        if files.count(path) > 1:
+            raise ArgumentError(f"two USARTs can't write the same file, {path}: name another one")
 
 
 def _show(terminal: Terminal, name: str) -> Callable[[bytes], None]:

@@ -11,10 +11,13 @@ from usim.report.whole_file import check_writable
 
 
 class OutputPath(click.Path):
-    """A file that can be written: refused before a command works for minutes in vain."""
+    """A file that can be written: refused before a command works for minutes in vain.
 
-    def __init__(self) -> None:
-        super().__init__(path_type=Path)
+    With `allow_dash`, - is no file but a stream of the command's own.
+    """
+
+    def __init__(self, *, allow_dash: bool = False) -> None:
+        super().__init__(path_type=Path, allow_dash=allow_dash)
 
     def convert(
         self,
@@ -25,5 +28,6 @@ class OutputPath(click.Path):
         """The path; ArgumentError if nothing can be written there."""
         path = super().convert(value, param, ctx)
         assert isinstance(path, Path)
-        check_writable(path)
+        if not (self.allow_dash and str(path) == "-"):
+            check_writable(path)
         return path

@@ -81,7 +81,7 @@ def serve(platform_name: str, image: Path | None, timing: Timing, **ports: Any) 
     with (
         EmulatedChip(platform, timing) as chip,
         ChipServer(chip) as server,
-        answered((signal.SIGINT, signal.SIGTERM), server.stop),
+        answered((signal.SIGINT, signal.SIGTERM), lambda _: server.stop()),
     ):
         if program is not None:
             load_firmware(chip, program)

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def answered(numbers: tuple[signal.Signals, ...], answer: Callable[[], None]) -> Iterator[None]:
-    """While it lasts, `answer` is called for these signals; the handlers before it come back.
+def answered(numbers: tuple[signal.Signals, ...], answer: Callable[[int], None]) -> Iterator[None]:
+    """While it lasts, `answer` is called with the number of each of these signals that comes.
 
-    An exception out of a handler would get lost where the emulator has called Python: `answer`
-    notes that it is time to end.
+    The handlers before it come back. An exception out of a handler would get lost where the
+    emulator has called Python: `answer` notes that it is time to end.
     """
-    before = [(number, signal.signal(number, lambda *_: answer())) for number in numbers]
+    before = [(number, signal.signal(number, lambda came, _: answer(came))) for number in numbers]
     try:
         yield
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Final
 
 from usim.devices import Device
@@ -28,7 +29,7 @@ _PERIPHERALS: Final = range(0x4000_0000, 0x6000_0000)
 
 
 def check_placement(program: Program, platform: Platform) -> None:
-    """ProgramError if a segment is flashed to, or runs, where the platform has no memory."""
+    """ProgramError if a segment lies where the platform has no memory, or over another one."""
     for segment in program.segments:
         wanted = [(segment.load_address, len(segment.data))]
         if segment.run_address not in _PERIPHERALS:
@@ -36,6 +37,22 @@ def check_placement(program: Program, platform: Platform) -> None:
         for address, size_bytes in wanted:
             if size_bytes and not _is_memory(platform, address, size_bytes):
                 raise _misplaced(program, platform, address, size_bytes)
+    _check_overlap(program)
+
+
+def _check_overlap(program: Program) -> None:
+    """A flasher would write the same bytes twice, with one result or the other."""
+    ordered = sorted(program.segments, key=lambda segment: segment.load_address)
+    for before, after in pairwise(ordered):
+        end = before.load_address + len(before.data)
+        if after.data and after.load_address < end:
+            raise ProgramError(
+                f"{program.file} has two segments over one another: what is loaded at "
+                f"{format_address(after.load_address)} lies before the end of the one at "
+                f"{format_address(before.load_address)}; link it anew",
+                file=program.file,
+                address=after.load_address,
+            )
 
 
 def _misplaced(program: Program, platform: Platform, address: int, size_bytes: int) -> ProgramError:

@@ -26,6 +26,8 @@ from usim.timing.decode import Instruction, decode
 _SHF_ALLOC: Final = 0x2
 _SHF_EXECINSTR: Final = 0x4
 _PF_X: Final = 0x1
+# Debug information included; a chip holds 2 MiB.
+_LARGEST_BYTES: Final = 256 << 20
 # Of several names at one address, the one that says most.
 _BINDING_ORDER: Final = {"STB_GLOBAL": 0, "STB_LOCAL": 1, "STB_WEAK": 2}
 
@@ -224,10 +226,7 @@ def make_program(file: str, segments: tuple[Segment, ...]) -> Program:
 def read_program(path: Path) -> Program:
     """Read an executable; ProgramError if it is not one for an Armv7-M core or an older one."""
     file = path.name
-    try:
-        elf_bytes = path.read_bytes()
-    except OSError as exc:
-        raise ProgramError(f"cannot read {path}: {exc.strerror}", file=str(path)) from exc
+    elf_bytes = read_file(path)
     if not elf_bytes.startswith(b"\x7fELF"):
         raise ProgramError(
             f"{file} is not an ELF file (the linker's output is wanted, not a .bin or .hex)",
@@ -246,6 +245,21 @@ def read_program(path: Path) -> Program:
     if not segments:
         raise ProgramError(f"{file} has nothing to load (no PT_LOAD segment)", file=file)
     return Program(file, elf_bytes, segments, sections, symbols, marks)
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of an image; ProgramError if it can't be read, or has no end, as /dev/zero."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST_BYTES + 1)
+    except OSError as exc:
+        raise ProgramError(f"cannot read {path}: {exc.strerror}", file=str(path)) from exc
+    if len(data) > _LARGEST_BYTES:
+        raise ProgramError(
+            f"{path} is larger than {_LARGEST_BYTES >> 20} MiB: is it an image for a chip?",
+            file=str(path),
+        )
+    return data
 
 
 def _check_kind(elf: ELFFile, file: str) -> None:
