@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -10,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from measures import HERE, BenchError, Figure
+from measures import HERE, BenchError, Figure, environment
 
 from usim.board import Board
 from usim.devices.base import Timing
@@ -23,6 +24,7 @@ _MILLISECOND: Final = 216_000  # cycles at 216 MHz
 _TICK_PERIOD: Final = 1_000
 # USIM_BENCH_TICKS=1000000 takes some minutes.
 _TICKS: Final = int(os.environ.get("USIM_BENCH_TICKS", "100000"))
+_BOOTS: Final = 9
 # Cycles of each row; asleep, time costs nothing between two ticks.
 _CYCLES: Final = {"idle": 200 * _MILLISECOND, "busy": 1000 * _MILLISECOND,
                   "ticking": 500 * _MILLISECOND, "polling": 16_000_000}  # fmt: skip
@@ -43,7 +45,7 @@ def firmware() -> list[Figure]:
                 image = _build(mode, Path(folder), _MILLISECOND)
                 mhz = _simulated_mhz(image, timing, _CYCLES[mode])
                 figures.append(Figure("firmware", f"{what} ({timing})", mhz, "MHz"))
-        return [*figures, *_ticks(Path(folder)), _latency(Path(folder))]
+        return [*figures, *_ticks(Path(folder)), _latency(Path(folder)), _boot(Path(folder))]
 
 
 def _simulated_mhz(image: Path, timing: Timing, cycles: int) -> float:
@@ -83,6 +85,29 @@ def _latency(folder: Path) -> Figure:
         device.run_slice(handler, 1_000_000)
         name = "from an event to its handler, all in TCM"
         return Figure("firmware", name, board.cycles - event, "cycles", "modelled", "12")
+
+
+def _boot(folder: Path) -> Figure:
+    """`usim exec`, from the command's start to the firmware's first line on its USART."""
+    command = [sys.executable, "-P", "-m", "usim", "exec", str(_build("polling", folder, 1))]
+    with tempfile.TemporaryDirectory() as cache:
+        _, *cached = (_first_line_s(command, cache) for _ in range(1 + _BOOTS))
+    name = "usim exec, from its start to the first line on the USART, cached"
+    return Figure("firmware", name, statistics.median(cached), "s", samples=tuple(cached))
+
+
+def _first_line_s(command: list[str], cache: str) -> float:
+    start = time.perf_counter()
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environment(cache)
+    ) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        spent = time.perf_counter() - start
+        process.kill()
+    if not line:
+        raise BenchError(f"{' '.join(command)}: nothing was printed")
+    return spent
 
 
 def _word(board: Board, symbol: str) -> int:

@@ -154,7 +154,7 @@ def run_probe(arguments: list[str], cache: str) -> Any:  # noqa: ANN401 - JSON
 def run_command(command: list[str], cache: str) -> str:
     done = subprocess.run(
         command,
-        env=_environment(cache),
+        env=environment(cache),
         capture_output=True,
         text=True,
         timeout=_PROBE_TIMEOUT_S,
@@ -177,7 +177,7 @@ def run_measured(command: list[str], cache: str) -> ProcessCost:
     """Run a command as `run_command` does, for what it costs."""
     with tempfile.TemporaryFile("w+") as said:
         started = time.perf_counter()
-        process = subprocess.Popen(command, env=_environment(cache), stdout=said, stderr=said)
+        process = subprocess.Popen(command, env=environment(cache), stdout=said, stderr=said)
         watchdog = threading.Timer(_PROBE_TIMEOUT_S, process.kill)
         watchdog.start()
         _, status, usage = os.wait4(process.pid, 0)
@@ -190,11 +190,12 @@ def run_measured(command: list[str], cache: str) -> ProcessCost:
     return ProcessCost(seconds, usage.ru_utime + usage.ru_stime, peak_bytes)
 
 
-def _environment(cache: str) -> dict[str, str]:
-    environment = os.environ | {"USIM_CACHE_DIR": cache}
+def environment(cache: str) -> dict[str, str]:
+    """The variables of a process that is to use a cache of its own."""
+    variables = os.environ | {"USIM_CACHE_DIR": cache}
     # As users have it: usim's own modules are compiled to bytecode once, not in every run.
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    return environment
+    variables.pop("PYTHONDONTWRITEBYTECODE", None)
+    return variables
 
 
 def _check(command: list[str], status: int, said: str) -> None:
