@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Final, Self
 
 from usim.devices.events import EventQueue
-from usim.devices.interrupt_lines import InterruptLine
+from usim.devices.interrupt_lines import InterruptLine, UnconnectedLine
 from usim.devices.peripherals.base import Peripheral
 from usim.devices.peripherals.clock_domain import ClockDomain
 from usim.devices.peripherals.clock_enables import CLOCK_ENABLES
@@ -124,6 +124,10 @@ class Draft:
             return
         if self.syscfg.port_of(pin) == port:
             self.exti.set_line(pin, level)
+
+    def exti_input(self, line: int) -> InterruptLine:
+        """A line of EXTI that a peripheral drives, if the platform has an EXTI by now."""
+        return UnconnectedLine() if self.exti is None else self.exti.input(line)
 
     def route_changed(self, line: int) -> None:
         """Another port may drive an external interrupt's line."""

@@ -17,6 +17,7 @@ from usim.devices.peripherals.flash import FlashInterface
 from usim.devices.peripherals.gpio import MODER, OSPEEDR, PUPDR, GpioPort
 from usim.devices.peripherals.identity import Constant, DebugSupport, OptionBytes
 from usim.devices.peripherals.iwdg import IndependentWatchdog
+from usim.devices.peripherals.lptim import LowPowerTimer
 from usim.devices.peripherals.memory_controllers import FlexibleMemoryController, QuadSpi
 from usim.devices.peripherals.pwr import PowerControl
 from usim.devices.peripherals.rng import RandomNumbers
@@ -26,6 +27,7 @@ from usim.devices.peripherals.tim import Timer, TimerLines
 from usim.devices.peripherals.tim_registers import TIMERS
 from usim.devices.peripherals.usart import Usart
 from usim.devices.peripherals.usb_otg import UsbOtg
+from usim.devices.peripherals.wiring import Fork
 from usim.devices.peripherals.wwdg import PRESCALER, WindowWatchdog
 from usim.repl import Peripheral as Entry
 from usim.repl import Tag
@@ -33,6 +35,9 @@ from usim.repl import Tag
 USART_TYPE: Final = "UART.STM32F7_USART"
 _WWDG_INPUT: Final = 0
 _QUADSPI_INPUT: Final = 92
+_LPTIM1_INPUT: Final = 93
+# Lines of EXTI that peripherals drive (RM0385 11.5).
+_LPTIM1_LINE: Final = 23
 # Renode's names for the reset values that differ from port to port.
 _PORT_RESETS: Final[Mapping[str, int]] = {
     "modeResetValue": MODER,
@@ -115,6 +120,13 @@ def _make_wwdg(draft: Draft, tag: Tag) -> Peripheral:
     return WindowWatchdog(draft.events, clock, draft.wiring.input(_WWDG_INPUT), draft.reset_request)
 
 
+def _make_lptim(draft: Draft, tag: Tag) -> Peripheral:
+    """Its interrupt has an input of the NVIC, which line 23 of EXTI drives as well."""
+    clock = draft.clock(lambda tree: tree.lptim1, tag.base)
+    line = Fork(draft.wiring.input(_LPTIM1_INPUT), draft.exti_input(_LPTIM1_LINE))
+    return LowPowerTimer(draft.events, clock, line)
+
+
 def _make_rng(draft: Draft, entry: Entry) -> Peripheral:
     clock = draft.clock(lambda tree: tree.clock48, entry.addresses[0])
     draft.rng = RandomNumbers(draft.events, clock, draft.wiring.line(entry, "", "IRQ"))
@@ -153,6 +165,7 @@ BY_TAG: Final[Mapping[str, Callable[[Draft, Tag], Peripheral]]] = {
     "USB_OTG_FS": lambda _draft, tag: UsbOtg(tag.name),
     "USB_OTG_HS": lambda _draft, tag: UsbOtg(tag.name),
     "WWDG": _make_wwdg,
+    "LPTIM1": _make_lptim,
     "FMC": lambda _draft, _tag: FlexibleMemoryController(),
     "QUADSPI": lambda draft, _tag: QuadSpi(draft.wiring.input(_QUADSPI_INPUT)),
 }

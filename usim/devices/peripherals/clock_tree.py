@@ -92,6 +92,12 @@ class ClockTree:
         bus = self.bus2 if on_apb2 else self.bus1
         return (bus, self.system, self.hsi, self.lse)[self._registers.dckcfgr2 >> shift & 3]
 
+    @property
+    def lptim1(self) -> Fraction:
+        """LPTIM1's kernel clock, by RCC_DCKCFGR2.LPTIM1SEL."""
+        selected = self._registers.dckcfgr2 >> 24 & 3
+        return (self.bus1, self.lsi, self.hsi, self.lse)[selected]
+
     def problems(self) -> Mapping[str, str]:
         """What the datasheet does not allow: which register, and why."""
         found = {}

@@ -39,6 +39,23 @@ class WiredOr:
             self._line.pulse()
 
 
+class Fork:
+    """One output that drives several lines."""
+
+    def __init__(self, *lines: InterruptLine) -> None:
+        self._lines = lines
+
+    def set(self, level: bool) -> None:
+        """Drive all of them."""
+        for line in self._lines:
+            line.set(level)
+
+    def pulse(self) -> None:
+        """All of them are high for a moment."""
+        for line in self._lines:
+            line.pulse()
+
+
 class _Input:
     def __init__(self, gate: WiredOr, number: int) -> None:
         self._gate, self._number = gate, number
