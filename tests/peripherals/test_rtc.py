@@ -1,42 +1,14 @@
-"""The calendar (RM0385 chapter 29), on a bench without a core; a second has 32,768 ticks."""
+"""Calendar and its locks (RM0385 chapter 29), on a bench without a core."""
 
 from __future__ import annotations
 
 import pytest
-from rig import Bench
+from rtc_bench import SECOND, Clock
 
-from usim.devices.peripherals.rtc import DR, ISR, PRER, SSR, TR, WPR, RealTimeClock
+from usim.devices.peripherals.rtc import DR, ISR, SSR, TR, WPR
 
 INITS, RSF, INITF, INIT = 1 << 4, 1 << 5, 1 << 6, 1 << 7
-SECOND = 32_768
 BKP0R, CALR = 0x50, 0x3C
-
-
-class Clock:
-    """An RTC whose locks are open."""
-
-    def __init__(self) -> None:
-        self.bench = Bench()
-        self.writable = True
-        self.rtc = RealTimeClock(self.bench.events, self.bench.domain(), lambda: self.writable)
-        self.unlock()
-
-    def unlock(self) -> None:
-        self[WPR] = 0xCA
-        self[WPR] = 0x53
-
-    def __getitem__(self, offset: int) -> int:
-        return self.rtc.read(offset, 4)
-
-    def __setitem__(self, offset: int, value: int) -> None:
-        self.rtc.write(offset, 4, value)
-
-    def set(self, time: int, date: int) -> None:
-        self[ISR] = INIT
-        self.bench.run(2)
-        assert self[ISR] & INITF
-        self[PRER], self[TR], self[DR] = 0x7F_00FF, time, date
-        self[ISR] = 0
 
 
 def test_it_counts_from_the_first_of_january():
@@ -96,3 +68,14 @@ def test_a_system_reset_leaves_time_and_backup_and_the_supply_does_not():
     assert (clock[TR], clock[BKP0R]) == (0x12_0001, 7)
     clock.rtc.power_on()
     assert (clock[TR], clock[BKP0R]) == (0, 0)
+
+
+def test_a_system_reset_ends_the_setting_of_the_calendar():
+    clock = Clock()
+    clock[ISR] = INIT
+    clock.bench.run(2)
+    clock[TR] = 0x12_0000
+    clock.rtc.reset()
+    assert clock[ISR] & (INIT | INITF) == 0
+    clock.bench.run(SECOND)
+    assert clock[TR] == 0x12_0001

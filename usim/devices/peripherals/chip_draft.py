@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Final, Self
 
 from usim.devices.events import EventQueue
-from usim.devices.interrupt_lines import InterruptLine, UnconnectedLine
+from usim.devices.interrupt_lines import InterruptLine
 from usim.devices.peripherals.base import Peripheral
 from usim.devices.peripherals.clock_domain import ClockDomain
 from usim.devices.peripherals.clock_enables import CLOCK_ENABLES
@@ -126,8 +126,8 @@ class Draft:
             self.exti.set_line(pin, level)
 
     def exti_input(self, line: int) -> InterruptLine:
-        """A line of EXTI that a peripheral drives, if the platform has an EXTI by now."""
-        return UnconnectedLine() if self.exti is None else self.exti.input(line)
+        """A line of EXTI that a peripheral drives, which may be built before EXTI is."""
+        return _ExtiInput(self, line)
 
     def route_changed(self, line: int) -> None:
         """Another port may drive an external interrupt's line."""
@@ -155,3 +155,19 @@ class Draft:
             return None
         clocks.on_peripheral_reset(enable, peripheral.reset)
         return lambda: clocks.is_clocked(*enable)
+
+
+@dataclass(frozen=True, slots=True)
+class _ExtiInput:
+    """Leads nowhere on a platform without EXTI."""
+
+    draft: Draft
+    line: int
+
+    def set(self, level: bool) -> None:
+        if self.draft.exti is not None:
+            self.draft.exti.set_line(self.line, level)
+
+    def pulse(self) -> None:
+        self.set(True)
+        self.set(False)

@@ -21,7 +21,7 @@ from usim.devices.peripherals.lptim import LowPowerTimer
 from usim.devices.peripherals.memory_controllers import FlexibleMemoryController, QuadSpi
 from usim.devices.peripherals.pwr import PowerControl
 from usim.devices.peripherals.rng import RandomNumbers
-from usim.devices.peripherals.rtc import RealTimeClock
+from usim.devices.peripherals.rtc import RealTimeClock, RtcLines
 from usim.devices.peripherals.syscfg import SystemConfiguration
 from usim.devices.peripherals.tim import Timer, TimerLines
 from usim.devices.peripherals.tim_registers import TIMERS
@@ -37,6 +37,8 @@ _WWDG_INPUT: Final = 0
 _QUADSPI_INPUT: Final = 92
 _LPTIM1_INPUT: Final = 93
 # Lines of EXTI that peripherals drive (RM0385 11.5).
+_RTC_ALARM_LINE: Final = 17
+_RTC_WAKE_UP_LINE: Final = 22
 _LPTIM1_LINE: Final = 23
 # Renode's names for the reset values that differ from port to port.
 _PORT_RESETS: Final[Mapping[str, int]] = {
@@ -135,7 +137,8 @@ def _make_rng(draft: Draft, entry: Entry) -> Peripheral:
 
 def _make_rtc(draft: Draft, _entry: Entry) -> Peripheral:
     clock = draft.clock(lambda tree: tree.rtc)
-    rtc = RealTimeClock(draft.events, clock, draft.backup_writable)
+    lines = RtcLines(draft.exti_input(_RTC_ALARM_LINE), draft.exti_input(_RTC_WAKE_UP_LINE))
+    rtc = RealTimeClock(draft.events, clock, draft.backup_writable, lines)
     if draft.clocks is not None:
         draft.clocks.on_backup_reset(rtc.power_on)
     return rtc

@@ -67,10 +67,6 @@ class ExternalInterrupts(RegisterBlock):
             self._values[offset] = value
         self._update()
 
-    def input(self, line: int) -> InterruptLine:
-        """What a peripheral drives a line through; a pulse that it masks leaves nothing."""
-        return _LineInput(self, line)
-
     def _trigger(self, bits: int) -> None:
         self._values[PR] |= bits
         self._update()
@@ -82,15 +78,3 @@ class ExternalInterrupts(RegisterBlock):
         asked = self._values[PR] & self._values[IMR]
         for number, line in enumerate(self._lines):
             line.set(bool(asked >> number & 1))
-
-
-class _LineInput:
-    def __init__(self, exti: ExternalInterrupts, line: int) -> None:
-        self._exti, self._line = exti, line
-
-    def set(self, level: bool) -> None:
-        self._exti.set_line(self._line, level)
-
-    def pulse(self) -> None:
-        self.set(True)
-        self.set(False)
