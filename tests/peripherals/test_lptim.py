@@ -211,3 +211,12 @@ def test_what_comes_from_pins_is_named_and_lets_it_stand(selection, caplog):
     assert caplog.messages == [
         "LPTIM1.CFGR selects a clock or a trigger from pins, so that it stands"
     ]
+
+
+def test_who_polls_the_count_finds_an_event_at_its_next_change():
+    bed = Bed(Fraction(1, 100))
+    bed.enable(0xFFFF, 0xFFFE)
+    bed[CR] = ENABLE | CNTSTRT
+    for _ in range(2):
+        bed[CNT]
+    assert bed.bench.events.next_cycle == bed.bench.cycle // 100 * 100 + 100

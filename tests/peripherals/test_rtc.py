@@ -79,3 +79,12 @@ def test_a_system_reset_ends_the_setting_of_the_calendar():
     assert clock[ISR] & (INIT | INITF) == 0
     clock.bench.run(SECOND)
     assert clock[TR] == 0x12_0001
+
+
+@pytest.mark.parametrize(("register", "ticks"), [(SSR, 128), (TR, SECOND), (DR, SECOND)])
+def test_who_polls_the_calendar_finds_an_event_at_its_next_change(register, ticks):
+    clock = Clock()
+    clock.bench.run(1000)
+    for _ in range(2):
+        clock[register]
+    assert clock.bench.events.next_cycle == -(-1000 // ticks) * ticks

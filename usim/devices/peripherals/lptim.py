@@ -13,6 +13,7 @@ from usim.devices.interrupt_lines import InterruptLine
 from usim.devices.peripherals.alarm import Alarm
 from usim.devices.peripherals.base import RegisterBlock
 from usim.devices.peripherals.clock_domain import ClockDomain
+from usim.devices.peripherals.count_watch import CountWatch
 from usim.devices.peripherals.tim_counter import Buffered, Counter
 
 ISR: Final = 0x00
@@ -59,7 +60,6 @@ class LowPowerTimer(RegisterBlock):
         ISR: "ISR", ICR: "ICR", IER: "IER", CFGR: "CFGR", CR: "CR", CMP: "CMP", ARR: "ARR",
         CNT: "CNT",
     }  # fmt: skip
-    counting: ClassVar[frozenset[int]] = frozenset({CNT})
     cleared_by_ones: ClassVar[frozenset[int]] = frozenset({ICR})
 
     def __init__(self, events: EventQueue, clock: ClockDomain, line: InterruptLine) -> None:
@@ -71,6 +71,7 @@ class LowPowerTimer(RegisterBlock):
             ARR: Alarm(events, clock, lambda tick: self._take_over(ARR, tick)),
             CMP: Alarm(events, clock, lambda tick: self._take_over(CMP, tick)),
         }
+        self._watch = CountWatch(events, clock)
         self._restart()
 
     def reset(self) -> None:
@@ -91,7 +92,12 @@ class LowPowerTimer(RegisterBlock):
 
     def read_word(self, offset: int) -> int:
         """CNT comes from the counter."""
-        return self._counter.value if offset == CNT else self._values[offset]
+        if offset != CNT:
+            return self._values[offset]
+        counter = self._counter
+        next_count = counter.prescaler.active + 1 - counter.prescaled
+        self._watch.note(counter.value, self._reached + next_count if counter.runs else None)
+        return counter.value
 
     def write_word(self, offset: int, value: int) -> None:
         """ICR clears; ARR and CMP are handed over to the kernel's clock, while enabled only.

@@ -14,6 +14,7 @@ from usim.devices.interrupt_lines import InterruptLine
 from usim.devices.peripherals.alarm import Alarm
 from usim.devices.peripherals.base import RegisterBlock
 from usim.devices.peripherals.clock_domain import ClockDomain
+from usim.devices.peripherals.count_watch import CountWatch
 from usim.devices.peripherals.rtc_alarm import AlarmSetting
 from usim.devices.peripherals.rtc_calendar import Calendar
 from usim.devices.peripherals.rtc_wakeup import WakeUpTimer
@@ -91,7 +92,6 @@ class RealTimeClock(RegisterBlock):
         0x38: "TSSSR", 0x3C: "CALR", 0x40: "TAMPCR", ALRMASSR: "ALRMASSR", ALRMBSSR: "ALRMBSSR",
         0x4C: "OR", **{offset: f"BKP{number}R" for number, offset in enumerate(_BACKUP)},
     }  # fmt: skip
-    counting: ClassVar[frozenset[int]] = frozenset((TR, DR, SSR))
     # TSEDGE, REFCKON, FMT, TSE, TSIE, ADD1H, SUB1H
     without_effect: ClassVar[Mapping[int, int]] = {CR: 0x0003_8858, 0x3C: 0xFFFF, 0x40: 0xFFFF}
 
@@ -113,6 +113,7 @@ class RealTimeClock(RegisterBlock):
             _ALARM_B: Alarm(events, clock, lambda _tick: self._match(_ALARM_B)),
         }
         self._wake_up = WakeUpTimer(events, clock, lambda: self._raise(_WAKE_UP.flag))
+        self._watches = {offset: CountWatch(events, clock) for offset in (TR, DR, SSR)}
         self._keys_taken = 0
         self._start()
 
@@ -137,8 +138,13 @@ class RealTimeClock(RegisterBlock):
             return self._values[offset]
         calendar, now = self._calendar, self._clock.ticks()
         if offset == SSR:
-            return calendar.subseconds(now)
-        return calendar.time_register(now) if offset == TR else calendar.date_register(now)
+            value, step_ticks = calendar.subseconds(now), calendar.subsecond_ticks
+        else:
+            register = calendar.time_register if offset == TR else calendar.date_register
+            value, step_ticks = register(now), calendar.second_ticks
+        passed = (now - calendar.started_at) % step_ticks
+        self._watches[offset].note(value, now - passed + step_ticks)
+        return value
 
     def write_word(self, offset: int, value: int) -> None:
         """Behind two locks: PWR_CR1.DBP, and for most the keys of WPR."""
