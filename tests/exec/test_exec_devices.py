@@ -90,9 +90,9 @@ def test_a_firmware_that_resets_itself_boots_again_and_is_told_why(firmware, run
 
 
 def test_a_block_that_usim_lacks_is_named(firmware, run_exec):
-    result = run_exec(firmware("int main(void) { return (int)REGISTER(0x40026400U); }"))
+    result = run_exec(firmware("int main(void) { return (int)REGISTER(0x40016800U); }"))
     assert result.exit_code == 0, result.stderr
-    assert "Not modelled  DMA2 (1 accesses)\n" in result.stderr
+    assert "Not modelled  LTDC (1 accesses)\n" in result.stderr
 
 
 def test_a_fault_inside_the_fault_handler_is_a_lockup(firmware, run_exec):

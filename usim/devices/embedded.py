@@ -353,6 +353,7 @@ class EmbeddedDevice(Device):
         if chip.exti is not None:
             chip.exti.on_event = lambda _line: core.execution.send_event()
         self._flash_timing = FlashTiming(chip, core.engine.memory)
+        chip.masters.connect(self._memory, chip.bus)
         self._bus = ChipBus(self.platform, self._memory, core.system, chip)
         self._polling = Polling(core.engine, events, self._memory, self._bus.changes_with_time)
         core.execution.polling = self._polling

@@ -28,6 +28,11 @@ class Window:
     # Without a clock its registers read as zero and can't be written ("Peripheral clock enable").
     clock_gate: Callable[[], bool] | None = None
 
+    @property
+    def is_clocked(self) -> bool:
+        """Whether RCC lets the peripheral have its clock."""
+        return self.clock_gate is None or self.clock_gate()
+
     def pages(self) -> range:
         """The numbers of the pages that it has a part of."""
         end = self.base + self.size_bytes
@@ -135,7 +140,7 @@ class PeripheralBus:
 
     def _reachable(self, address: int) -> Window | None:
         window = self.find(address)
-        if window is not None and (window.clock_gate is None or window.clock_gate()):
+        if window is not None and window.is_clocked:
             return window
         if address not in self._logged:
             self._logged.add(address)

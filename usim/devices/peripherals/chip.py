@@ -17,6 +17,7 @@ from usim.devices.peripherals.flash import FlashArray, FlashInterface
 from usim.devices.peripherals.gpio import GpioPort
 from usim.devices.peripherals.identity import DebugSupport
 from usim.devices.peripherals.iwdg import IndependentWatchdog
+from usim.devices.peripherals.master_port import MasterPort
 from usim.devices.peripherals.rcc import ResetAndClockControl
 from usim.devices.peripherals.reset_cause import ResetCause, ResetRequest
 from usim.devices.peripherals.rng import RandomNumbers
@@ -46,6 +47,8 @@ class ChipPeripherals:
     rng: RandomNumbers | None
     usarts: Mapping[str, Usart]
     gpio: Mapping[str, GpioPort]
+    # What bus masters beside the core reach, once whoever has the memory connects it.
+    masters: MasterPort
     unmodelled: tuple[UnmodelledBlock, ...]
     watchdogs: tuple[IndependentWatchdog | WindowWatchdog, ...]
     debug_support: DebugSupport | None
@@ -74,7 +77,7 @@ class ChipPeripherals:
         return any(watchdog.is_running for watchdog in self.watchdogs)
 
     def who_is_at(self, address: int) -> str | None:
-        """USART1.BRR, or "DMA2 + 0x10" for a block that is not modelled; None where nothing is."""
+        """USART1.BRR, or "LTDC + 0x10" for a block that is not modelled; None where nothing is."""
         window = self.bus.find(address)
         if window is None:
             return None
@@ -107,6 +110,7 @@ def build_peripherals(
         rng=draft.rng,
         usarts=MappingProxyType(draft.usarts),
         gpio=MappingProxyType(draft.gpio),
+        masters=draft.masters,
         unmodelled=tuple(draft.unmodelled),
         watchdogs=tuple(watchdogs),
         debug_support=next((b for b in blocks if isinstance(b, DebugSupport)), None),

@@ -21,6 +21,7 @@ from usim.devices.peripherals.flash import (
     FlashInterface,
 )
 from usim.devices.peripherals.gpio import GpioPort
+from usim.devices.peripherals.master_port import MasterPort
 from usim.devices.peripherals.pwr import PowerControl
 from usim.devices.peripherals.rcc import Rate, ResetAndClockControl
 from usim.devices.peripherals.reset_cause import ResetRequest
@@ -68,6 +69,7 @@ class Draft:
     exti: ExternalInterrupts | None = None
     rng: RandomNumbers | None = None
     reset_request: ResetRequest = field(default_factory=ResetRequest)
+    masters: MasterPort = field(default_factory=MasterPort)
     usarts: dict[str, Usart] = field(default_factory=dict)
     gpio: dict[str, GpioPort] = field(default_factory=dict)
     ports: dict[int, GpioPort] = field(default_factory=dict)  # by their numbers in SYSCFG

@@ -12,6 +12,8 @@ from usim.devices.peripherals.backup_sram import BackupSram
 from usim.devices.peripherals.base import Peripheral
 from usim.devices.peripherals.chip_draft import RCC_TYPE, Draft
 from usim.devices.peripherals.crc import CrcUnit
+from usim.devices.peripherals.dma import STREAMS, DmaController
+from usim.devices.peripherals.dma_requests import USART_REQUESTS
 from usim.devices.peripherals.exti import LINES, ExternalInterrupts
 from usim.devices.peripherals.flash import FlashInterface
 from usim.devices.peripherals.gpio import MODER, OSPEEDR, PUPDR, GpioPort
@@ -36,6 +38,8 @@ USART_TYPE: Final = "UART.STM32F7_USART"
 _WWDG_INPUT: Final = 0
 _QUADSPI_INPUT: Final = 92
 _LPTIM1_INPUT: Final = 93
+# Of the streams of DMA1 and DMA2 (RM0385 10.1.2).
+_DMA_INPUTS: Final = {1: (*range(11, 18), 47), 2: (*range(56, 61), 68, 69, 70)}
 # Lines of EXTI that peripherals drive (RM0385 11.5).
 _RTC_ALARM_LINE: Final = 17
 _RTC_WAKE_UP_LINE: Final = 22
@@ -129,6 +133,22 @@ def _make_lptim(draft: Draft, tag: Tag) -> Peripheral:
     return LowPowerTimer(draft.events, clock, line)
 
 
+def _make_dma(draft: Draft, tag: Tag) -> Peripheral:
+    number = int(tag.name[-1])
+    lines = [draft.wiring.input(interrupt) for interrupt in _DMA_INPUTS[number]]
+    clock = draft.clock(lambda tree: tree.core, tag.base)
+    dma = DmaController(draft.events, clock, draft.masters, lines, tag.name)
+    for stream in range(STREAMS):
+        requests = {}
+        for (asked, channel), (name, direction) in USART_REQUESTS[number].items():
+            if asked == stream and name in draft.usarts:
+                usart = draft.usarts[name]
+                is_received = direction == "rx"
+                requests[channel] = usart.receive_request if is_received else usart.transmit_request
+        dma.connect(stream, requests)
+    return dma
+
+
 def _make_rng(draft: Draft, entry: Entry) -> Peripheral:
     clock = draft.clock(lambda tree: tree.clock48, entry.addresses[0])
     draft.rng = RandomNumbers(draft.events, clock, draft.wiring.line(entry, "", "IRQ"))
@@ -169,6 +189,8 @@ BY_TAG: Final[Mapping[str, Callable[[Draft, Tag], Peripheral]]] = {
     "USB_OTG_HS": lambda _draft, tag: UsbOtg(tag.name),
     "WWDG": _make_wwdg,
     "LPTIM1": _make_lptim,
+    "DMA1": _make_dma,
+    "DMA2": _make_dma,
     "FMC": lambda _draft, _tag: FlexibleMemoryController(),
     "QUADSPI": lambda draft, _tag: QuadSpi(draft.wiring.input(_QUADSPI_INPUT)),
 }

@@ -32,7 +32,7 @@ class UnmodelledBlock(Peripheral):
         """Nothing; the counts go on."""
 
     def register_name(self, offset: int) -> str:
-        """DMA2 + 0x10."""
+        """LTDC + 0x10."""
         return f"{self.name} + {offset:#x}"
 
     def _note(self, offset: int, what: str) -> None:

@@ -1,6 +1,6 @@
 """USART of the STM32F7 (RM0385 chapter 31, RM0410 chapter 34) in asynchronous mode.
 
-Frames take their bit times. Left out: DMA, parity and framing errors, multiprocessor, LIN,
+Frames take their bit times. Left out: parity and framing errors, multiprocessor, LIN,
 synchronous, smart-card and IrDA modes, flow control, and the idle frame that TE sends first.
 """
 
@@ -13,6 +13,7 @@ from usim.devices.events import EventQueue
 from usim.devices.interrupt_lines import InterruptLine
 from usim.devices.peripherals.base import RegisterBlock
 from usim.devices.peripherals.clock_domain import ClockDomain
+from usim.devices.peripherals.dma_requests import RequestLine
 from usim.devices.peripherals.usart_frames import Receiver, Transmitter
 
 CR1: Final = 0x00
@@ -33,6 +34,8 @@ _M1: Final = 1 << 28
 _PCE: Final = 1 << 10
 _OVER8: Final = 1 << 15
 _EIE: Final = 1 << 0
+_DMAR: Final = 1 << 6
+_DMAT: Final = 1 << 7
 _OVRDIS: Final = 1 << 12
 _ORE: Final = 1 << 3
 _IDLE: Final = 1 << 4
@@ -67,7 +70,7 @@ class Usart(RegisterBlock):
     without_effect: ClassVar[dict[int, int]] = {
         CR1: 0x0C00_6900,  # EOBIE, RTOIE, CMIE, MME, WAKE, PEIE
         CR2: 0x00FF_CF70,  # RTOEN, ABRMOD, inversions, SWAP, LINEN, clock outputs, LIN breaks
-        CR3: 0x00FE_C7FE,  # all but EIE, ONEBIT, OVRDIS
+        CR3: 0x00FE_C73E,  # all but EIE, DMAR, DMAT, ONEBIT, OVRDIS
         RQR: 0x0000_0007,  # MMRQ, SBKRQ, ABRRQ
     }
 
@@ -84,6 +87,8 @@ class Usart(RegisterBlock):
         self._transmitter = Transmitter(events, kernel, self._end_frame)
         self._receiver = Receiver(events, kernel, self._take, self._note_idle)
         self._received_since_idle = False
+        # To the DMA.
+        self.transmit_request, self.receive_request = RequestLine(), RequestLine()
         self.on_byte: Callable[[int], None] = lambda _byte: None
 
     @property
@@ -102,7 +107,7 @@ class Usart(RegisterBlock):
         for byte in data:
             self._emit(byte)
         self._values[ISR] |= _TXE | (_TC if data else 0)
-        self._update()
+        self._drive_interrupt()
 
     def reset(self) -> None:
         """Off; a frame on the line is cut short."""
@@ -192,6 +197,15 @@ class Usart(RegisterBlock):
             self._update()
 
     def _update(self) -> None:
+        """Drive interrupt and requests; the DMA may serve these before it comes back."""
+        self._drive_interrupt()
+        status, requests = self._values[ISR], self._values[CR3]
+        receives = status & _RXNE and requests & _DMAR and self._values[CR1] & _UE
+        self.receive_request.set(bool(receives))
+        wants = self._values[ISR] & _TXE and requests & _DMAT
+        self.transmit_request.set(bool(wants) and self._is_on(_TE))
+
+    def _drive_interrupt(self) -> None:
         control, status = self._values[CR1], self._values[ISR]
         asserted = control & status & _ENABLES
         # An overrun asks through RXNEIE as well (table "USART interrupt requests").
