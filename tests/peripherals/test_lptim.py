@@ -92,6 +92,19 @@ def test_matches_are_flagged_when_the_count_gets_there():
     assert bed[ISR] == ARRM
 
 
+def test_matches_go_on_while_nobody_but_the_handler_looks():
+    """An overflow without a match lies between one period's flags and the next one's."""
+    bed = Bed()
+    bed[IER] = ARRM | CMPM
+    bed.enable(9, 4)
+    began = bed.bench.cycle
+    bed[CR] = ENABLE | CNTSTRT
+    for _ in range(10):
+        bed.bench.cycles_until(lambda: bed.line.level)
+        bed[ICR] = CMPM | ARRM
+    assert bed.line.rises == [began + 10 * period + at for period in range(5) for at in (4, 9)]
+
+
 def test_it_starts_two_counts_after_it_was_enabled():
     bed = Bed()
     bed[CFGR] = 3 << 9

@@ -55,10 +55,10 @@ class DmaController(RegisterBlock):
         for place, name in enumerate(_STREAM_REGISTERS)
     }  # fmt: skip
     cleared_by_ones: ClassVar[frozenset[int]] = frozenset({LIFCR, HIFCR})
-    # PFCTRL and bursts; FEIE.
+    # PFCTRL and bursts.
     without_effect: ClassVar[Mapping[int, int]] = {
         stream_register(stream, 0): 0x01E0_0020 for stream in range(STREAMS)
-    } | {stream_register(stream, FCR): 0x80 for stream in range(STREAMS)}
+    }
 
     def __init__(
         self,

@@ -194,9 +194,9 @@ class LowPowerTimer(RegisterBlock):
             return
         passed = self._counter.advance(tick - self._reached)
         self._reached = tick
-        if passed.matched:
-            self._values[ISR] |= _CMPM * (passed.matched >> _COMPARE & 1)
-            self._values[ISR] |= _ARRM * (passed.matched >> _RELOAD & 1)
+        self._values[ISR] |= _CMPM * (passed.matched >> _COMPARE & 1)
+        self._values[ISR] |= _ARRM * (passed.matched >> _RELOAD & 1)
+        if passed.matched or self._alarm.tick is None:
             self._settle()
 
     def _settle(self) -> None:
