@@ -84,9 +84,10 @@ class AlarmSetting:
     def _matches_day(self, calendar: Calendar, day: date) -> bool:
         if self.fields & _MSK4:
             return True
+        register = calendar.day_register(day)
         if self.fields & _WDSEL:
-            return calendar.weekday_of(day) == self.fields >> 24 & 0xF
-        return day.day == decimal(self.fields >> 24 & 0x3F)
+            return register >> 13 & 7 == self.fields >> 24 & 0xF
+        return register & 0x3F == self.fields >> 24 & 0x3F
 
     def _next_time(self, earliest: int) -> int | None:
         """The first second of a day from `earliest` on whose hour, minute and second match."""

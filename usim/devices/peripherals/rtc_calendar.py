@@ -8,27 +8,31 @@ from datetime import date, datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """A time that goes on from `base`, which was at the tick `started_at` of RTCCLK."""
+    """A time that goes on from `base`, which was at the tick `started_at` of RTCCLK.
+
+    `first_day` is DR as it was set. Until midnight it stays so, and alarms compare with it, even if
+    there is no such date: day 0 comes before the first, as ST's driver has it.
+    """
 
     base: datetime
-    weekday: int  # of `base`, 1 to 7; whatever the date, it is counted on from there
+    first_day: int
     started_at: int
     asynchronous: int
     synchronous: int
 
     @classmethod
     def from_registers(cls, time: int, day: int, prescalers: int, started_at: int) -> Calendar:
-        """From TR, DR and PRER; fields beyond their range are cut to it."""
+        """From TR, DR and PRER; other fields beyond their range are cut to it."""
         month = min(max(decimal(day >> 8 & 0x1F), 1), 12)
         first = datetime(2000 + min(decimal(day >> 16 & 0xFF), 99), month, 1)
         base = first + timedelta(
-            days=max(decimal(day & 0x3F), 1) - 1,
+            days=decimal(day & 0x3F) - 1,
             hours=decimal(time >> 16 & 0x3F),
             minutes=decimal(time >> 8 & 0x7F),
             seconds=decimal(time & 0x7F),
         )
-        weekday, asynchronous = day >> 13 & 7, prescalers >> 16 & 0x7F
-        return cls(base, weekday, started_at, asynchronous, prescalers & 0x7FFF)
+        asynchronous, synchronous = prescalers >> 16 & 0x7F, prescalers & 0x7FFF
+        return cls(base, day, started_at, asynchronous, synchronous)
 
     @property
     def second_ticks(self) -> int:
@@ -52,9 +56,13 @@ class Calendar:
         """The date and time in a second."""
         return self.base + timedelta(seconds=second)
 
-    def weekday_of(self, day: date) -> int:
-        """1 to 7."""
-        return (self.weekday - 1 + (day - self.base.date()).days) % 7 + 1
+    def day_register(self, day: date) -> int:
+        """DR on a day; the weekday is counted on from the first, whatever the date."""
+        days = (day - self.base.date()).days
+        if not days:
+            return self.first_day
+        weekday = ((self.first_day >> 13 & 7) - 1 + days) % 7 + 1
+        return bcd(day.year % 100) << 16 | weekday << 13 | bcd(day.month) << 8 | bcd(day.day)
 
     def time_register(self, tick: int) -> int:
         """TR."""
@@ -63,9 +71,7 @@ class Calendar:
 
     def date_register(self, tick: int) -> int:
         """DR."""
-        now = self.moment(self.second_at(tick))
-        weekday = self.weekday_of(now.date())
-        return bcd(now.year % 100) << 16 | weekday << 13 | bcd(now.month) << 8 | bcd(now.day)
+        return self.day_register(self.moment(self.second_at(tick)).date())
 
     def subseconds(self, tick: int) -> int:
         """SSR, which counts down."""
