@@ -5,46 +5,21 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from rig import Bench, RecordingLine
+from wired_chip import RCC, WiredChip
 
-from usim.devices.peripherals import ChipPeripherals, ResetCause, TraceRecord, build_peripherals
+from usim.devices.peripherals import ResetCause, TraceRecord
 from usim.devices.peripherals.chip_draft import CLOCK_ENABLES
-from usim.platforms import load_platform
-from usim.repl import read_repl
 
-RCC, EXTI, SYSCFG, PWR, IWDG = 0x4002_3800, 0x4001_3C00, 0x4001_3800, 0x4000_7000, 0x4000_3000
+EXTI, SYSCFG, PWR, IWDG = 0x4001_3C00, 0x4001_3800, 0x4000_7000, 0x4000_3000
 GPIOA, GPIOC, USART1, TIM2, TIM10, RTC = (
     0x4002_0000, 0x4002_0800, 0x4001_1000, 0x4000_0000, 0x4001_4400, 0x4000_2800,
 )  # fmt: skip
 CSR = RCC + 0x74
 
 
-class Chip:
-    """A chip whose RCC clocks everything, and the NVIC's inputs by their numbers."""
-
-    def __init__(self, platform: str = "stm32f746") -> None:
-        self.bench = Bench()
-        self.inputs: dict[int, RecordingLine] = {}
-        self.parts: ChipPeripherals = build_peripherals(
-            read_repl(load_platform(platform).repl_path), None, None, self.bench.events, self.input
-        )
-        self.parts.reset(ResetCause.POWER_ON)
-        for register in (0x30, 0x34, 0x38, 0x40, 0x44):
-            self[RCC + register] = 0xFFFF_FFFF
-
-    def input(self, number: int) -> RecordingLine:
-        return self.inputs.setdefault(number, self.bench.line())
-
-    def __getitem__(self, address: int) -> int:
-        return self.parts.bus.read(address, 4)
-
-    def __setitem__(self, address: int, value: int) -> None:
-        self.parts.bus.write(address, 4, value)
-
-
 @pytest.fixture
-def chip() -> Chip:
-    return Chip()
+def chip() -> WiredChip:
+    return WiredChip()
 
 
 @pytest.mark.parametrize(("pin", "number"), [(0, 6), (4, 10), (5, 23), (9, 23), (10, 40), (15, 40)])
@@ -73,7 +48,7 @@ TIMER_INPUTS = {
 @pytest.mark.parametrize("platform", ["stm32f746", "stm32f767"])
 def test_usarts_and_timers_have_the_inputs_of_the_vector_table(platform):
     """RM0385 and RM0410 10.1.2: USART1 to UART8, then the updates of TIM1 to TIM14."""
-    chip = Chip(platform)
+    chip = WiredChip(platform)
     for usart, number in USART_INPUTS.items():
         chip[usart] = 1 | 1 << 7  # UE, TXEIE
         assert chip.inputs[number].level
@@ -192,7 +167,7 @@ def test_accesses_can_be_traced(chip):
 
 @pytest.mark.parametrize("name", ["stm32f746", "stm32f767"])
 def test_no_two_blocks_of_a_chip_overlap(name):
-    windows = sorted(Chip(name).parts.bus.windows, key=lambda window: window.base)
+    windows = sorted(WiredChip(name).parts.bus.windows, key=lambda window: window.base)
     for first, second in pairwise(windows):
         assert first.base + first.size_bytes <= second.base, (first.name, second.name)
 
@@ -201,6 +176,6 @@ def test_each_clock_enable_belongs_to_a_block_that_the_chips_have():
     bases = {
         window.base
         for name in ("stm32f746", "stm32f767")
-        for window in Chip(name).parts.bus.windows
+        for window in WiredChip(name).parts.bus.windows
     }
     assert set(CLOCK_ENABLES) <= bases

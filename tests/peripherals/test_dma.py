@@ -3,105 +3,42 @@
 from __future__ import annotations
 
 import pytest
-from rig import Bench, RecordingLine
+from dma_bench import (
+    CHANNEL_4,
+    CIRC,
+    CT,
+    DBM,
+    DMA1,
+    DMA2,
+    EN,
+    FRAME,
+    FROM_MEMORY,
+    HIFCR,
+    HTIE,
+    HTIF,
+    LIFCR,
+    M0AR,
+    M1AR,
+    MEMORY_TO_MEMORY,
+    MINC,
+    NDTR,
+    PINC,
+    SHIFTS,
+    TCIE,
+    TCIF,
+    TEIE,
+    TEIF,
+    USART1,
+    DmaChip,
+)
+from wired_chip import RAM, RCC
 
-from usim.devices.peripherals import ChipPeripherals, ResetCause, build_peripherals
-from usim.errors import AccessError
-from usim.platforms import load_platform
-from usim.repl import read_repl
-
-RCC, USART1, DMA1, DMA2 = 0x4002_3800, 0x4001_1000, 0x4002_6000, 0x4002_6400
-RAM = 0x2000_0000
-LISR, HISR, LIFCR, HIFCR = 0x00, 0x04, 0x08, 0x0C
-CR, NDTR, PAR, M0AR, M1AR, FCR = range(0, 0x18, 4)
-EN, TEIE, HTIE, TCIE, CIRC, PINC, MINC = 1, 1 << 2, 1 << 3, 1 << 4, 1 << 8, 1 << 9, 1 << 10
-FROM_MEMORY, MEMORY_TO_MEMORY, DBM, CT = 1 << 6, 2 << 6, 1 << 18, 1 << 19
-CHANNEL_4 = 4 << 25
-TEIF, HTIF, TCIF = 1 << 3, 1 << 4, 1 << 5
-SHIFTS = (0, 6, 16, 22)
 INPUTS = {DMA1: (11, 12, 13, 14, 15, 16, 17, 47), DMA2: (56, 57, 58, 59, 60, 68, 69, 70)}
-# A frame of 10 bits of 16 ticks of APB2's clock, which is the core's.
-FRAME = 160
-
-
-class Ram:
-    """1 KiB."""
-
-    def __init__(self) -> None:
-        self.data = bytearray(1024)
-
-    def read(self, address: int, size_bytes: int) -> bytes:
-        return bytes(self.data[self._at(address, size_bytes) :][:size_bytes])
-
-    def write(self, address: int, data: bytes) -> None:
-        at = self._at(address, len(data))
-        self.data[at : at + len(data)] = data
-
-    def _at(self, address: int, size_bytes: int) -> int:
-        if not RAM <= address <= RAM + len(self.data) - size_bytes:
-            raise AccessError("no RAM", address=address, size_bytes=size_bytes)
-        return address - RAM
-
-
-class Chip:
-    """An STM32F746 whose RCC clocks everything, with USART1 at a bit of 16 cycles."""
-
-    def __init__(self) -> None:
-        self.bench = Bench()
-        self.inputs: dict[int, RecordingLine] = {}
-        self.parts: ChipPeripherals = build_peripherals(
-            read_repl(load_platform("stm32f746").repl_path),
-            None,
-            None,
-            self.bench.events,
-            lambda number: self.inputs.setdefault(number, self.bench.line()),
-        )
-        self.ram = Ram()
-        self.parts.masters.connect(self.ram, self.parts.bus)
-        self.parts.reset(ResetCause.POWER_ON)
-        for register in (0x30, 0x40, 0x44):
-            self[RCC + register] = 0xFFFF_FFFF
-        self[USART1 + 0x0C] = 16
-        self[USART1] = 0xD
-        self.usart = self.parts.usarts["usart1"]
-
-    def __getitem__(self, address: int) -> int:
-        return self.parts.bus.read(address, 4)
-
-    def __setitem__(self, address: int, value: int) -> None:
-        self.parts.bus.write(address, 4, value)
-
-    def start(self, dma: int, stream: int, count: int, peripheral: int, memory: int, how: int):
-        at = dma + 0x10 + 0x18 * stream
-        self[at + CR] = how
-        self[at + NDTR], self[at + PAR], self[at + M0AR] = count, peripheral, memory
-        self[at + CR] = how | EN
-
-    def transmit(self, count: int, how: int = 0) -> None:
-        how |= CHANNEL_4 | FROM_MEMORY | MINC
-        self.start(DMA2, 7, count, USART1 + 0x28, RAM, how)
-        self[USART1 + 8] = 1 << 7  # DMAT
-
-    def receive(self, count: int, how: int = 0, memory: int = RAM) -> None:
-        self.start(DMA2, 2, count, USART1 + 0x24, memory, how | CHANNEL_4 | MINC)
-        self[USART1 + 8] = 1 << 6  # DMAR
-
-    def copy(self, count: int, how: int, *, source: int = RAM, target: int = RAM + 512) -> None:
-        self.start(DMA2, 0, count, source, target, how | MEMORY_TO_MEMORY)
-
-    def flags(self, stream: int, dma: int = DMA2) -> int:
-        return self[dma + (HISR if stream > 3 else LISR)] >> SHIFTS[stream % 4] & 0x3D
-
-    def left(self, stream: int) -> int:
-        return self[DMA2 + 0x10 + 0x18 * stream + NDTR]
-
-    def control(self, stream: int) -> int:
-        return self[DMA2 + 0x10 + 0x18 * stream]
 
 
 @pytest.fixture
-def chip() -> Chip:
-    return Chip()
+def chip() -> DmaChip:
+    return DmaChip()
 
 
 def test_the_registers_have_their_reset_values(chip):

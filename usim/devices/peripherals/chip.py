@@ -9,6 +9,7 @@ from typing import Final
 
 from usim.devices.events import EventQueue
 from usim.devices.interrupt_lines import InterruptLine
+from usim.devices.peripherals.adc import Adc
 from usim.devices.peripherals.bus import PeripheralBus, Window
 from usim.devices.peripherals.chip_draft import Draft
 from usim.devices.peripherals.chip_makers import BY_CLASS, BY_TAG
@@ -35,7 +36,7 @@ _SYSTEM_SPACE: Final = range(0xE000_0000, 0xE010_0000)
 
 @dataclass(frozen=True, slots=True)
 class ChipPeripherals:
-    """What a chip has beside its core and its memory; GPIO ports by their names, such as GPIOA."""
+    """What a chip has beside its core and its memory; by their names, such as GPIOA, adc1."""
 
     bus: PeripheralBus
     time: SimulatedTime
@@ -46,6 +47,7 @@ class ChipPeripherals:
     exti: ExternalInterrupts | None
     rng: RandomNumbers | None
     usarts: Mapping[str, Usart]
+    adcs: Mapping[str, Adc]
     gpio: Mapping[str, GpioPort]
     # What bus masters beside the core reach, once whoever has the memory connects it.
     masters: MasterPort
@@ -109,6 +111,7 @@ def build_peripherals(
         exti=draft.exti,
         rng=draft.rng,
         usarts=MappingProxyType(draft.usarts),
+        adcs=MappingProxyType(draft.adcs),
         gpio=MappingProxyType(draft.gpio),
         masters=draft.masters,
         unmodelled=tuple(draft.unmodelled),

@@ -9,9 +9,11 @@ from typing import Final, Self
 
 from usim.devices.events import EventQueue
 from usim.devices.interrupt_lines import InterruptLine
+from usim.devices.peripherals.adc import Adc, AdcCommon
 from usim.devices.peripherals.base import Peripheral
 from usim.devices.peripherals.clock_domain import ClockDomain
 from usim.devices.peripherals.clock_enables import CLOCK_ENABLES
+from usim.devices.peripherals.dma_requests import RequestLine
 from usim.devices.peripherals.exti import ExternalInterrupts
 from usim.devices.peripherals.flash import (
     STM32F74X,
@@ -70,6 +72,10 @@ class Draft:
     rng: RandomNumbers | None = None
     reset_request: ResetRequest = field(default_factory=ResetRequest)
     masters: MasterPort = field(default_factory=MasterPort)
+    adc_common: AdcCommon = field(default_factory=AdcCommon)
+    adcs: dict[str, Adc] = field(default_factory=dict)
+    # Of the peripherals built so far, to the DMA: by name and direction.
+    requests: dict[tuple[str, str], RequestLine] = field(default_factory=dict)
     usarts: dict[str, Usart] = field(default_factory=dict)
     gpio: dict[str, GpioPort] = field(default_factory=dict)
     ports: dict[int, GpioPort] = field(default_factory=dict)  # by their numbers in SYSCFG

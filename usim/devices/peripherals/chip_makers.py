@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from usim.devices.peripherals.adc import Adc
 from usim.devices.peripherals.backup_sram import BackupSram
 from usim.devices.peripherals.base import Peripheral
 from usim.devices.peripherals.chip_draft import RCC_TYPE, Draft
+from usim.devices.peripherals.clock_enables import CLOCK_ENABLES
 from usim.devices.peripherals.crc import CrcUnit
 from usim.devices.peripherals.dma import STREAMS, DmaController
-from usim.devices.peripherals.dma_requests import USART_REQUESTS
+from usim.devices.peripherals.dma_requests import REQUESTS
 from usim.devices.peripherals.exti import LINES, ExternalInterrupts
 from usim.devices.peripherals.flash import FlashInterface
 from usim.devices.peripherals.gpio import MODER, OSPEEDR, PUPDR, GpioPort
@@ -38,6 +40,8 @@ USART_TYPE: Final = "UART.STM32F7_USART"
 _WWDG_INPUT: Final = 0
 _QUADSPI_INPUT: Final = 92
 _LPTIM1_INPUT: Final = 93
+_ADC_INPUT: Final = 18
+_ADC1: Final = 0x4001_2000
 # Of the streams of DMA1 and DMA2 (RM0385 10.1.2).
 _DMA_INPUTS: Final = {1: (*range(11, 18), 47), 2: (*range(56, 61), 68, 69, 70)}
 # Lines of EXTI that peripherals drive (RM0385 11.5).
@@ -68,8 +72,10 @@ def _make_power(draft: Draft, _entry: Entry) -> Peripheral:
 def _make_usart(draft: Draft, entry: Entry) -> Peripheral:
     kernel = draft.usart_clock(entry.addresses[0])
     line = draft.wiring.line(entry, "", "IRQ")
-    draft.usarts[entry.name] = Usart(draft.events, kernel, line, entry.name.upper())
-    return draft.usarts[entry.name]
+    usart = draft.usarts[entry.name] = Usart(draft.events, kernel, line, entry.name.upper())
+    draft.requests[entry.name, "tx"] = usart.transmit_request
+    draft.requests[entry.name, "rx"] = usart.receive_request
+    return usart
 
 
 def _make_timer(draft: Draft, entry: Entry) -> Peripheral | None:
@@ -139,14 +145,24 @@ def _make_dma(draft: Draft, tag: Tag) -> Peripheral:
     clock = draft.clock(lambda tree: tree.core, tag.base)
     dma = DmaController(draft.events, clock, draft.masters, lines, tag.name)
     for stream in range(STREAMS):
-        requests = {}
-        for (asked, channel), (name, direction) in USART_REQUESTS[number].items():
-            if asked == stream and name in draft.usarts:
-                usart = draft.usarts[name]
-                is_received = direction == "rx"
-                requests[channel] = usart.receive_request if is_received else usart.transmit_request
+        requests = {
+            channel: draft.requests[who]
+            for (asked, channel), who in REQUESTS[number].items()
+            if asked == stream and who in draft.requests
+        }
         dma.connect(stream, requests)
     return dma
+
+
+def _make_adc(draft: Draft, tag: Tag) -> Peripheral:
+    """All three have one interrupt, and RCC resets them by ADC1's bit."""
+    clock = draft.clock(lambda tree: tree.bus2, tag.base)
+    line, name = draft.wiring.input(_ADC_INPUT), tag.name.lower()
+    adc = draft.adcs[name] = Adc(draft.events, clock, draft.adc_common, line, tag.name)
+    draft.requests[name, "rx"] = adc.request
+    if draft.clocks is not None and tag.base != _ADC1:
+        draft.clocks.on_peripheral_reset(CLOCK_ENABLES[_ADC1], adc.reset)
+    return adc
 
 
 def _make_rng(draft: Draft, entry: Entry) -> Peripheral:
@@ -189,6 +205,10 @@ BY_TAG: Final[Mapping[str, Callable[[Draft, Tag], Peripheral]]] = {
     "USB_OTG_HS": lambda _draft, tag: UsbOtg(tag.name),
     "WWDG": _make_wwdg,
     "LPTIM1": _make_lptim,
+    "ADC1": _make_adc,
+    "ADC2": _make_adc,
+    "ADC3": _make_adc,
+    "ADC": lambda draft, _tag: draft.adc_common,
     "DMA1": _make_dma,
     "DMA2": _make_dma,
     "FMC": lambda _draft, _tag: FlexibleMemoryController(),

@@ -27,6 +27,7 @@ _APB1: Final = {
 }  # fmt: skip
 _APB2: Final = {
     0x0000: 0, 0x0400: 1, 0x1000: 4, 0x1400: 5,  # TIM1, TIM8, USART1, USART6
+    0x2000: 8, 0x2100: 9, 0x2200: 10,  # ADC1 to ADC3
     0x1C00: 7, 0x2C00: 11, 0x3000: 12, 0x3400: 13,  # SDMMC2, SDMMC1, SPI1, SPI4
     0x3800: 14, 0x4000: 16, 0x4400: 17, 0x4800: 18,  # SYSCFG, TIM9 to TIM11
     0x5000: 20, 0x5400: 21, 0x5800: 22, 0x5C00: 23,  # SPI5, SPI6, SAI1, SAI2

@@ -1,6 +1,6 @@
 """Which peripheral asks which stream of the DMA for a transfer (RM0385 8.3.3, tables of requests).
 
-Of the peripherals that are modelled: the USARTs. RM0410's tables have the same for them.
+Of USARTs and ADCs; RM0410's tables have the same for them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class RequestLine:
 
 
 # By the DMA's number: (stream, channel) to the peripheral's name and direction.
-USART_REQUESTS: Final[Mapping[int, Mapping[tuple[int, int], tuple[str, str]]]] = MappingProxyType(
+REQUESTS: Final[Mapping[int, Mapping[tuple[int, int], tuple[str, str]]]] = MappingProxyType(
     {
         1: {
             (0, 4): ("uart5", "rx"), (1, 4): ("usart3", "rx"), (2, 4): ("uart4", "rx"),
@@ -43,7 +43,9 @@ USART_REQUESTS: Final[Mapping[int, Mapping[tuple[int, int], tuple[str, str]]]] =
         2: {
             (2, 4): ("usart1", "rx"), (5, 4): ("usart1", "rx"), (7, 4): ("usart1", "tx"),
             (1, 5): ("usart6", "rx"), (2, 5): ("usart6", "rx"), (6, 5): ("usart6", "tx"),
-            (7, 5): ("usart6", "tx"),
+            (7, 5): ("usart6", "tx"), (0, 0): ("adc1", "rx"), (4, 0): ("adc1", "rx"),
+            (2, 1): ("adc2", "rx"), (3, 1): ("adc2", "rx"), (0, 2): ("adc3", "rx"),
+            (1, 2): ("adc3", "rx"),
         },
     }
 )  # fmt: skip
