@@ -23,6 +23,7 @@ from usim.devices.peripherals.rcc import ResetAndClockControl
 from usim.devices.peripherals.reset_cause import ResetCause, ResetRequest
 from usim.devices.peripherals.rng import RandomNumbers
 from usim.devices.peripherals.simulated_time import SimulatedTime
+from usim.devices.peripherals.spi import Spi
 from usim.devices.peripherals.unmodelled import UnmodelledBlock
 from usim.devices.peripherals.usart import Usart
 from usim.devices.peripherals.wwdg import WindowWatchdog
@@ -48,6 +49,7 @@ class ChipPeripherals:
     rng: RandomNumbers | None
     usarts: Mapping[str, Usart]
     adcs: Mapping[str, Adc]
+    spis: Mapping[str, Spi]
     gpio: Mapping[str, GpioPort]
     # What bus masters beside the core reach, once whoever has the memory connects it.
     masters: MasterPort
@@ -112,6 +114,7 @@ def build_peripherals(
         rng=draft.rng,
         usarts=MappingProxyType(draft.usarts),
         adcs=MappingProxyType(draft.adcs),
+        spis=MappingProxyType(draft.spis),
         gpio=MappingProxyType(draft.gpio),
         masters=draft.masters,
         unmodelled=tuple(draft.unmodelled),

@@ -29,6 +29,7 @@ from usim.devices.peripherals.rcc import Rate, ResetAndClockControl
 from usim.devices.peripherals.reset_cause import ResetRequest
 from usim.devices.peripherals.rng import RandomNumbers
 from usim.devices.peripherals.simulated_time import FEMTOSECONDS, SimulatedTime
+from usim.devices.peripherals.spi import Spi
 from usim.devices.peripherals.syscfg import SystemConfiguration
 from usim.devices.peripherals.unmodelled import UnmodelledBlock
 from usim.devices.peripherals.usart import Usart
@@ -76,6 +77,7 @@ class Draft:
     adcs: dict[str, Adc] = field(default_factory=dict)
     # Of the peripherals built so far, to the DMA: by name and direction.
     requests: dict[tuple[str, str], RequestLine] = field(default_factory=dict)
+    spis: dict[str, Spi] = field(default_factory=dict)
     usarts: dict[str, Usart] = field(default_factory=dict)
     gpio: dict[str, GpioPort] = field(default_factory=dict)
     ports: dict[int, GpioPort] = field(default_factory=dict)  # by their numbers in SYSCFG

@@ -19,6 +19,7 @@ from usim.devices.peripherals.dma_requests import REQUESTS
 from usim.devices.peripherals.exti import LINES, ExternalInterrupts
 from usim.devices.peripherals.flash import FlashInterface
 from usim.devices.peripherals.gpio import MODER, OSPEEDR, PUPDR, GpioPort
+from usim.devices.peripherals.i2c import I2c
 from usim.devices.peripherals.identity import Constant, DebugSupport, OptionBytes
 from usim.devices.peripherals.iwdg import IndependentWatchdog
 from usim.devices.peripherals.lptim import LowPowerTimer
@@ -26,6 +27,7 @@ from usim.devices.peripherals.memory_controllers import FlexibleMemoryController
 from usim.devices.peripherals.pwr import PowerControl
 from usim.devices.peripherals.rng import RandomNumbers
 from usim.devices.peripherals.rtc import RealTimeClock, RtcLines
+from usim.devices.peripherals.spi import Spi
 from usim.devices.peripherals.syscfg import SystemConfiguration
 from usim.devices.peripherals.tim import Timer, TimerLines
 from usim.devices.peripherals.tim_registers import TIMERS
@@ -41,6 +43,10 @@ _WWDG_INPUT: Final = 0
 _QUADSPI_INPUT: Final = 92
 _LPTIM1_INPUT: Final = 93
 _ADC_INPUT: Final = 18
+_SPI_INPUTS: Final = {"SPI1": 35, "SPI2": 36, "SPI3": 51, "SPI4": 84, "SPI5": 85, "SPI6": 86}
+# The event interrupt, and the place of the clock's selection in RCC_DCKCFGR2 (RM0385 5.3.26).
+_I2C_INPUTS: Final = {"I2C1": (31, 16), "I2C2": (33, 18), "I2C3": (72, 20), "I2C4": (95, 22)}
+_APB2: Final = 0x4001_0000
 _ADC1: Final = 0x4001_2000
 # Of the streams of DMA1 and DMA2 (RM0385 10.1.2).
 _DMA_INPUTS: Final = {1: (*range(11, 18), 47), 2: (*range(56, 61), 68, 69, 70)}
@@ -165,6 +171,24 @@ def _make_adc(draft: Draft, tag: Tag) -> Peripheral:
     return adc
 
 
+def _make_spi(draft: Draft, tag: Tag) -> Peripheral:
+    on_apb2 = tag.base >= _APB2
+    clock = draft.clock(lambda tree: tree.bus2 if on_apb2 else tree.bus1, tag.base)
+    line, name = draft.wiring.input(_SPI_INPUTS[tag.name]), tag.name.lower()
+    spi = draft.spis[name] = Spi(draft.events, clock, line, tag.name)
+    draft.requests[name, "tx"], draft.requests[name, "rx"] = (
+        spi.transmit_request,
+        spi.receive_request,
+    )
+    return spi
+
+
+def _make_i2c(draft: Draft, tag: Tag) -> Peripheral:
+    interrupt, shift = _I2C_INPUTS[tag.name]
+    clock = draft.clock(lambda tree: tree.i2c(shift), tag.base)
+    return I2c(draft.events, clock, draft.wiring.input(interrupt), tag.name)
+
+
 def _make_rng(draft: Draft, entry: Entry) -> Peripheral:
     clock = draft.clock(lambda tree: tree.clock48, entry.addresses[0])
     draft.rng = RandomNumbers(draft.events, clock, draft.wiring.line(entry, "", "IRQ"))
@@ -205,6 +229,8 @@ BY_TAG: Final[Mapping[str, Callable[[Draft, Tag], Peripheral]]] = {
     "USB_OTG_HS": lambda _draft, tag: UsbOtg(tag.name),
     "WWDG": _make_wwdg,
     "LPTIM1": _make_lptim,
+    **dict.fromkeys(_SPI_INPUTS, _make_spi),
+    **dict.fromkeys(_I2C_INPUTS, _make_i2c),
     "ADC1": _make_adc,
     "ADC2": _make_adc,
     "ADC3": _make_adc,

@@ -92,6 +92,11 @@ class ClockTree:
         bus = self.bus2 if on_apb2 else self.bus1
         return (bus, self.system, self.hsi, self.lse)[self._registers.dckcfgr2 >> shift & 3]
 
+    def i2c(self, shift: int) -> Fraction:
+        """The kernel clock that the field of RCC_DCKCFGR2 at `shift` selects."""
+        selected = self._registers.dckcfgr2 >> shift & 3
+        return (self.bus1, self.system, self.hsi, _STOPPED)[selected]
+
     @property
     def lptim1(self) -> Fraction:
         """LPTIM1's kernel clock, by RCC_DCKCFGR2.LPTIM1SEL."""
