@@ -11,9 +11,9 @@ from typing import ClassVar, Final
 from usim.devices.events import EventQueue
 from usim.devices.interrupt_lines import InterruptLine
 from usim.devices.peripherals.alarm import Alarm
-from usim.devices.peripherals.base import RegisterBlock
 from usim.devices.peripherals.clock_domain import ClockDomain
 from usim.devices.peripherals.count_watch import CountWatch
+from usim.devices.peripherals.ticked_block import TickedBlock
 from usim.devices.peripherals.tim_counter import Buffered, Counter
 
 ISR: Final = 0x00
@@ -48,7 +48,7 @@ _TRANSFER_TICKS: Final = 2
 _COMPARE, _RELOAD = 0, 1
 
 
-class LowPowerTimer(RegisterBlock):
+class LowPowerTimer(TickedBlock):
     """LPTIM1, counting up from zero to ARR; flags are set as CNT reaches ARR and CMP."""
 
     name = "LPTIM1"
@@ -64,8 +64,8 @@ class LowPowerTimer(RegisterBlock):
 
     def __init__(self, events: EventQueue, clock: ClockDomain, line: InterruptLine) -> None:
         """`clock` is the kernel clock, before the prescaler."""
-        super().__init__()
-        self._clock, self._line = clock, line
+        super().__init__(clock)
+        self._line = line
         self._alarm = Alarm(events, clock, self._advance_to)
         self._transfers = {
             ARR: Alarm(events, clock, lambda tick: self._take_over(ARR, tick)),
@@ -73,22 +73,6 @@ class LowPowerTimer(RegisterBlock):
         }
         self._watch = CountWatch(events, clock)
         self._restart()
-
-    def reset(self) -> None:
-        """Disabled."""
-        super().reset()
-        self._restart()
-        self._settle()
-
-    def read(self, offset: int, size_bytes: int) -> int:
-        """As of now."""
-        self._advance_to(self._clock.ticks())
-        return super().read(offset, size_bytes)
-
-    def write(self, offset: int, size_bytes: int, value: int) -> None:
-        """Takes effect from now on."""
-        self._advance_to(self._clock.ticks())
-        super().write(offset, size_bytes, value)
 
     def read_word(self, offset: int) -> int:
         """CNT comes from the counter."""

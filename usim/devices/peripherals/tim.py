@@ -13,8 +13,8 @@ from typing import ClassVar, Final
 from usim.devices.events import EventQueue
 from usim.devices.interrupt_lines import InterruptLine
 from usim.devices.peripherals.alarm import Alarm
-from usim.devices.peripherals.base import RegisterBlock
 from usim.devices.peripherals.clock_domain import ClockDomain
+from usim.devices.peripherals.ticked_block import TickedBlock
 from usim.devices.peripherals.tim_counter import Buffered, Counter
 from usim.devices.peripherals.tim_registers import (
     ARPE,
@@ -62,7 +62,7 @@ class TimerLines:
     breaks: InterruptLine | None = None
 
 
-class Timer(RegisterBlock):
+class Timer(TickedBlock):
     """One timer, counting ticks of its clock since CEN was set."""
 
     name = "TIM"
@@ -80,21 +80,10 @@ class Timer(RegisterBlock):
         facts: TimerFacts,
         name: str,
     ) -> None:
-        super().__init__(name, facts.registers())
-        self._clock, self._lines, self._facts = clock, lines, facts
+        super().__init__(clock, name, facts.registers())
+        self._lines, self._facts = lines, facts
         self._alarm = Alarm(events, clock, self._advance_to)
         self._restart()
-
-    def reset(self) -> None:
-        """Stopped, at zero."""
-        super().reset()
-        self._restart()
-        self._settle()
-
-    def read(self, offset: int, size_bytes: int) -> int:
-        """As of now."""
-        self._advance_to(self._clock.ticks())
-        return super().read(offset, size_bytes)
 
     def write(self, offset: int, size_bytes: int, value: int) -> None:
         """Takes effect from now on."""
