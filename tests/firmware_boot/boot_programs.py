@@ -28,6 +28,7 @@ SOURCES = {
     "clocks_agree": ("clocks_agree.c", "console.c", "clock.c"),
     "latency": ("latency.c", "console.c"),
     "caches_on": ("caches_on.c", "console.c", "routines.c", "caches.c"),
+    "counters": ("counters.c", "console.c"),
 }
 _NEWLIB_FLASH = {"stm32f746": 0x0800_0000, "mps2-an500": 0}
 _WARNINGS = ("-Wextra", "-Wconversion", "-Werror")
@@ -37,20 +38,20 @@ _GCC = (
 )
 
 
-def build_firmware(name: str, compiler: str, folder: Path) -> Path:
-    """The executable `name` of SOURCES."""
+def build_firmware(name: str, compiler: str, folder: Path, *flags: str) -> Path:
+    """The executable `name` of SOURCES; `flags` come last."""
     sources = [PROGRAMS / source for source in ("startup.c", *SOURCES[name])]
     path = folder / f"{name}.elf"
     if compiler == "clang":
-        path.write_bytes(_build_with_clang(sources))
+        path.write_bytes(_build_with_clang(sources, flags))
     else:
         script = PROGRAMS / "stm32f746.ld"
-        options = ("-ffreestanding", "-nostdlib", *_WARNINGS, "-T", script, "-o", path)
+        options = ("-ffreestanding", "-nostdlib", *_WARNINGS, *flags, "-T", script, "-o", path)
         _run(*_GCC, *options, *sources, "-lgcc")
     return path
 
 
-def _build_with_clang(sources: list[Path]) -> bytes:
+def _build_with_clang(sources: list[Path], flags: tuple[str, ...]) -> bytes:
     core = load_platform("stm32f746").core
     objects = tuple(
         find_toolchain("clang").compile(
@@ -58,7 +59,7 @@ def _build_with_clang(sources: list[Path]) -> bytes:
             name=source.name,
             core=core,
             include=[PROGRAMS],
-            flags=_WARNINGS,
+            flags=(*_WARNINGS, *flags),
         )
         for source in sources
     )

@@ -1,10 +1,12 @@
 """Where in a block of Thumb code a run can end: between instructions, but not inside an IT block.
 
 Unicorn runs an IT block as a whole; a chip can be interrupted inside one. Source: DDI 0403E A5.1
-(sizes), A7.3.2 (IT), A6.4 to A6.7 (floating-point encodings).
+(sizes), A7.3.2 (IT), A6.4 to A6.7 (floating-point encodings), A7.7.127, A7.7.195 (SDIV, UDIV).
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 
 def size_of(first: int) -> int:
@@ -45,3 +47,12 @@ def first_floating_point(code: bytes, address: int) -> int:
         if first & 0xEC00 == 0xEC00 and second & 0x0E00 == 0x0A00:
             return place
     return address
+
+
+def divisions_in(code: bytes, address: int) -> Iterator[int]:
+    """Where SDIV and UDIV stand."""
+    for place in instructions_in(code, address):
+        offset = place - address
+        first, second = (int.from_bytes(code[at : at + 2], "little") for at in (offset, offset + 2))
+        if first & 0xFFF0 in (0xFB90, 0xFBB0) and second & 0xF0F0 == 0xF0F0:
+            yield place

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from usim.devices.course import Course
 from usim.devices.dwt import DWT_CYCCNT
 from usim.devices.host_memory import HostMemory
 from usim.devices.peripherals import ChipPeripherals
@@ -55,6 +56,10 @@ class ChipBus:
     def changes_with_time(self, address: int) -> bool:
         """Whether the register at `address` changes between events too, as counters do."""
         return address & ~3 in _COUNTERS or self._chip.bus.changes_with_time(address)
+
+    def courses(self) -> dict[int, Callable[[], Course | None]]:
+        """By address, registers that count by themselves, and how each goes on."""
+        return {**self._system.courses, **dict(self._chip.bus.courses())}
 
     def store_to_flash(self, address: int, data: bytes) -> bool:
         """A store where memory can't be written; whether the flash interface took it.

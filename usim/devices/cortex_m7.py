@@ -19,7 +19,7 @@ from usim.devices.nvic_registers import STIR, NvicRegisters
 from usim.devices.stops import StopKind
 from usim.devices.system_control import SystemControl
 from usim.devices.system_registers import BASE, CCR, CPACR, SystemRegisters
-from usim.devices.systick import SysTick
+from usim.devices.systick import SYST_CVR, SysTick
 from usim.devices.unicorn_engine import UnicornEngine
 from usim.platforms import Platform
 
@@ -75,6 +75,7 @@ class CortexM7:
         nvic_registers = NvicRegisters(self.nvic)
         for unit in (self._caches, self._fpu, self._systick, self.mpu, control, nvic_registers):
             system.attach(unit)
+        system.courses[SYST_CVR] = self._systick.course
         system.on_write[CCR] = self._follow_control
         system.on_write[CPACR] = lambda _: execution.follow_fpu()
         self._fpu.on_change = execution.follow_fpu

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar, Final
 
+from usim.devices.course import ENDLESS, Course
+
 DWT_CTRL: Final = 0xE000_1000
 DWT_CYCCNT: Final = 0xE000_1004
 DWT_LAR: Final = 0xE000_1FB0
@@ -39,6 +41,11 @@ class Dwt:
         if self._enabled and self._trace:
             return (self._count() - self._offset) & 0xFFFF_FFFF
         return self._frozen
+
+    def course(self) -> Course | None:
+        """How CYCCNT goes on; None while it stands still."""
+        counts = self._enabled and self._trace
+        return Course(self.cyccnt, lasts=ENDLESS) if counts else None
 
     def read(self, address: int) -> int:
         """A word; LAR reads as zero."""

@@ -142,6 +142,10 @@ class EmbeddedDevice(Device):
         self._check_open()
         self._polling.enable(enabled=enabled)
 
+    def follow_counters(self, *, enabled: bool) -> None:
+        """Whether loads from counters are answered natively, as from open() on: results are equal."""
+        self.core.engine.counting.enabled = enabled
+
     @property
     def executed_instructions(self) -> int:
         """Since open()."""
@@ -357,8 +361,10 @@ class EmbeddedDevice(Device):
         self._bus = ChipBus(self.platform, self._memory, core.system, chip)
         self._polling = Polling(core.engine, events, self._memory, self._bus.changes_with_time)
         core.execution.polling = self._polling
+        courses = self._bus.courses()
         for space, read, write in self._bus.register_spaces():
-            accesses = self._polling.watch(space.start, read, write)
+            counted_read = core.engine.counting.watch(space.start, read, courses)
+            accesses = self._polling.watch(space.start, counted_read, write)
             if BASE in space:
                 accesses = core.privileged_only(*accesses)
             core.engine.map_registers(space, *accesses)

@@ -6,18 +6,17 @@ those of its instructions are hooked that need a look each time they run.
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from unicorn import Uc, UcError, arm_const, unicorn_const
-from unicorn.unicorn_py3.unicorn import uclib
 
-from usim.devices.block_boundaries import instructions_in, size_of
+from usim.devices.block_boundaries import divisions_in, instructions_in, size_of
+from usim.devices.counting_registers import CountingRegisters
 from usim.devices.registers import Registers
-from usim.errors import DeviceError
+from usim.devices.unicorn_hooks import EVERYWHERE, Hook, UnicornHooks
 from usim.timing.addresses import find_accesses
-from usim.timing.counter import InspectReason, InstructionCounter, divisions_in
+from usim.timing.counter import InspectReason, InstructionCounter
 from usim.timing.memory import MemoryModel
 
 _REGISTERS: Final = (
@@ -26,11 +25,6 @@ _REGISTERS: Final = (
     arm_const.UC_ARM_REG_LR,
     arm_const.UC_ARM_REG_PC,
 )
-
-
-Hook = ctypes.c_size_t
-# Unicorn's way to say all addresses: a last one before the first.
-EVERYWHERE: Final = (1, 0)
 
 
 _SEND_EVENT: Final = (b"\x40\xbf", b"\xaf\xf3\x04\x80")  # SEV (A7.7.129)
@@ -51,19 +45,18 @@ def _behind_special_registers(code: bytes, address: int) -> Iterator[int]:
             yield place + (2 if first >> 12 == 0xB else 4)
 
 
-class InstructionHooks:
+class InstructionHooks(UnicornHooks):
     """The hooks of one core; `memory` is the timing model that wants to see accesses, if any."""
 
-    def __init__(self, uc: Uc, counter: InstructionCounter) -> None:
-        self._uc = uc
+    def __init__(self, uc: Uc, counter: InstructionCounter, counting: CountingRegisters) -> None:
+        super().__init__(uc, counter)
         self._registers = Registers(uc._uch)
-        self._counter = counter
+        self._counting = counting
         self.memory: MemoryModel | None = None
         self._stop_hooks: set[int] = set()
         self._register_spaces: list[range] = []
         self._serving_register = False
         self._unhooked_accesses: list[int] = []
-        self._hooked: set[tuple[int, str]] = set()
         self._passing: Hook | None = None
         # Told once a block is met that may write CONTROL.
         self.on_control_write: Callable[[], None] = lambda: None
@@ -76,13 +69,11 @@ class InstructionHooks:
         write: Callable[[int, int, int], None],
     ) -> None:
         """Serve the addresses of `space` by read(offset, size) and write(offset, size, value)."""
-        self._uc.mmio_map(
-            space.start,
-            len(space),
-            lambda _uc, offset, size, _data: self._in_callback(read, offset, size),
-            None,
-            lambda _uc, offset, size, value, _data: self._in_callback(write, offset, size, value),
-            None,
+        self._counting.map(
+            self._uc,
+            space,
+            lambda offset, size: self._in_callback(read, offset, size),
+            lambda offset, size, value: self._in_callback(write, offset, size, value),
         )
         self._register_spaces.append(space)
 
@@ -125,8 +116,8 @@ class InstructionHooks:
         """Know when the instruction at `place` runs, and look at what it did before the next."""
         behind = place + size_of(int.from_bytes(self._uc.mem_read(place, 2), "little"))
         hooked = [
-            self._hook_once(place, "usim_on_register_access", self._counter.pointer),
-            self._hook_once(behind, "usim_on_register_stored", self._counter.pointer),
+            self.hook_once(place, "usim_on_register_access"),
+            self.hook_once(behind, "usim_on_register_stored"),
         ]
         return any(hooked)
 
@@ -149,8 +140,16 @@ class InstructionHooks:
     def inspect_block(self, address: int, size_bytes: int) -> None:
         """Hook what needs a look when it runs, then have the block translated anew."""
         code = bytes(self._uc.mem_read(address, size_bytes))
+        hooked = [self.hook_again(address, size_bytes)]
+        if self._counter.inspect_reasons != InspectReason.AGAIN:
+            hooked += self._hook_anew(code, address)
+        if any(hooked):
+            self._uc.ctl_remove_cache(address, address + size_bytes)
+
+    def _hook_anew(self, code: bytes, address: int) -> list[bool]:
+        """Hook what a block needs as it is now; whether each was not hooked before."""
         hooked = [
-            self._hook_once(division, "usim_on_division", self._counter.pointer)
+            self.hook_once(division, "usim_on_division")
             for division in divisions_in(code, address)
         ]
         if self._counter.inspect_reasons & (InspectReason.REGISTERS | InspectReason.POINTERS):
@@ -161,54 +160,32 @@ class InstructionHooks:
         if InspectReason.SPECIAL in self._counter.inspect_reasons:
             self.on_control_write()
             hooked += [
-                self._hook_once(place, "usim_on_special_done", self._counter.pointer)
+                self.hook_once(place, "usim_on_special_done")
                 for place in _behind_special_registers(code, address)
             ]
         if InspectReason.MULTIPLE in self._counter.inspect_reasons:
             hooked += [
-                self._hook_once(place, "usim_on_multiple", self._counter.pointer)
+                self.hook_once(place, "usim_on_multiple")
                 for place in instructions_in(code, address)
                 if code[place - address + 1] >> 4 in (0xC, 0xE)
             ]
         if InspectReason.SEND_EVENT in self._counter.inspect_reasons:
             hooked += [
-                self._hook_once(place, "usim_on_send_event", self._counter.pointer)
+                self.hook_once(place, "usim_on_send_event")
                 for place in _sends_of_events(code, address)
             ]
         if self.memory is not None:
             hooked += [
-                self._hook_once(point, "usim_on_access", self.memory.pointer)
+                self.hook_once(point, "usim_on_access", self.memory.pointer)
                 for point in self.memory.points_of(code, address, self.left_of_it_block())
             ]
-        if any(hooked):
-            self._uc.ctl_remove_cache(address, address + size_bytes)
+        return hooked
 
     def left_of_it_block(self) -> int:
         """How many instructions from pc on belong to an IT block that has begun before (A7.3.3)."""
         (status,) = self._registers.read("xpsr")
         mask = status >> 25 & 0b11 | status >> 8 & 0b1100
         return 4 - (mask & -mask).bit_length() + 1 if mask else 0
-
-    def add(
-        self, kinds: int, callback: str, addresses: tuple[int, int], data: int | None = None
-    ) -> Hook:
-        """Call the native side from the first of `addresses` to the last, both included."""
-        hook = ctypes.c_size_t()
-        status = uclib.uc_hook_add(
-            self._uc._uch,
-            ctypes.byref(hook),
-            ctypes.c_int(kinds),
-            ctypes.c_void_p(self._counter.callback(callback)),
-            ctypes.c_void_p(self._counter.pointer if data is None else data),
-            *map(ctypes.c_uint64, addresses),
-        )
-        if status != unicorn_const.UC_ERR_OK:
-            raise DeviceError(f"the emulator refused a hook: {UcError(status)}")
-        return hook
-
-    def remove(self, hook: Hook) -> None:
-        """Take a hook away."""
-        uclib.uc_hook_del(self._uc._uch, hook)
 
     def drop_translations(self) -> None:
         """Have all code translated anew: hooks are part of translations."""
@@ -254,11 +231,3 @@ class InstructionHooks:
             return int.from_bytes(self._uc.mem_read(address, size_bytes), "little")
         except UcError:
             return 0
-
-    def _hook_once(self, instruction: int, callback: str, data: int) -> bool:
-        key = instruction, callback
-        if key in self._hooked:
-            return False
-        self._hooked.add(key)
-        self.add(unicorn_const.UC_HOOK_CODE, callback, (instruction, instruction), data)
-        return True

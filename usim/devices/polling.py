@@ -90,6 +90,7 @@ class Polling:
         self._last_load: Load | None = None
         self._same_loads = 0
         self._loads: list[Load] = []
+        self._counting_reads = 0
         self._is_disturbed = False
 
     def forget(self) -> None:
@@ -134,7 +135,7 @@ class Polling:
             self._refuse(left)
             return
         before, loads = self._last, tuple(self._loads)
-        is_disturbed, self._is_disturbed = self._is_disturbed, False
+        is_disturbed, self._is_disturbed = self._is_disturbed or self._has_read_time(), False
         self._loads = []
         if before is None or before.place != place:
             self._last = self._see(place, None)
@@ -145,6 +146,11 @@ class Polling:
             self._skip(left, before)
         else:
             self._compare(left, before, self._see(place, loads))
+
+    def _has_read_time(self) -> bool:
+        """Whether counters were loaded since this was asked before, without a call from there."""
+        before, self._counting_reads = self._counting_reads, self._engine.counter.counting_reads
+        return before != self._counting_reads
 
     def _compare(self, left: int, before: _Sight, now: _Sight) -> None:
         """The first round that was seen is over."""

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from usim.devices.course import Course
 from usim.devices.dwt import DWT_CTRL, DWT_CYCCNT, DWT_LAR, DWT_LSR, Dwt
 from usim.formatting import format_address
 
@@ -104,8 +105,11 @@ class SystemRegisters:
         self._logged: set[int] = set()
         self._units: dict[int, RegisterUnit] = {}
         self._not_merged: set[int] = set()
+        # By address, registers that count by themselves.
+        self.courses: dict[int, Callable[[], Course | None]] = {}
         self.dwt = Dwt(count)
         self.attach(self.dwt)
+        self.courses[DWT_CYCCNT] = self.dwt.course
         self.reset()
 
     def attach(self, unit: RegisterUnit) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from usim.devices.course import Course, Pace, course_of_steps
 from usim.devices.events import Event, EventQueue
 
 SYST_CSR: Final = 0xE000_E010
@@ -70,6 +71,14 @@ class SysTick:
             self._value, self._since = 0, self._events.now
             self._counted_to_zero = False
         self._schedule()
+
+    def course(self) -> Course | None:
+        """How SYST_CVR goes on, down to 0; None while it stands still."""
+        value = self._current()
+        if not self._control & _ENABLE or not (value or self._reload):
+            return None
+        part = (self._events.now - self._since) % self._divider
+        return course_of_steps(value, value + 1, Pace(part, 1, self._divider), down=True)
 
     @property
     def _divider(self) -> int:

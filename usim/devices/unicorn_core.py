@@ -13,8 +13,10 @@ from typing import Final
 from unicorn import Uc, UcError, arm_const, unicorn_const
 from unicorn.unicorn_py3.unicorn import uclib
 
-from usim.devices.instruction_hooks import EVERYWHERE, Hook, InstructionHooks
+from usim.devices.counting_registers import CountingRegisters
+from usim.devices.instruction_hooks import InstructionHooks
 from usim.devices.mpu import Mpu
+from usim.devices.unicorn_hooks import EVERYWHERE, Hook
 from usim.devices.registers import REGISTER_IDS, Registers
 from usim.errors import DeviceError
 from usim.platforms import Platform
@@ -49,8 +51,13 @@ class UnicornCore:
         self._is_running = self._code_is_stale = self._hooks_have_changed = False
         # Stores to memory mapped as read-only: (address, data), and whether one was taken.
         self.store_to_read_only: Callable[[int, bytes], bool] = lambda _address, _data: False
-        self._hooks = InstructionHooks(self._uc, self.counter)
         self.mpu: Mpu | None = None
+        self.counting = CountingRegisters(
+            self.counter,
+            self.time_now,
+            lambda: self.mpu is not None and self.mpu.expects_unprivileged,
+        )
+        self._hooks = InstructionHooks(self._uc, self.counter, self.counting)
         self._protecting: Hook | None = None
         self._traps_unaligned = False
 
@@ -102,6 +109,7 @@ class UnicornCore:
         self._code_is_stale = False
         self._uc.ctl_flush_tb()
         self.counter.forget()
+        self.counting.forget_code()
         if self.timer is not None:
             self.timer.forget_code()
         if self.memory is not None:

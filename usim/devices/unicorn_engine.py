@@ -71,6 +71,7 @@ class UnicornEngine(UnicornCore):
     def run(self, stop_address: int, budget: int) -> Stop:
         """Execute from pc until `stop_address`, `budget` instructions on or so, or an event."""
         self._hooks.watch(stop_address)
+        self._hooks.thin_out()
         end = self.counter.executed + budget
         while True:
             if not self.in_thumb_state:

@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
-from functools import lru_cache
-from pathlib import Path
 from typing import Final
 
-from usim.toolchain import build_host_library
-
-_FOLDER: Final = Path(__file__).parent / "native"
-_SOURCES: Final = (
-    _FOLDER / "counter.c",
-    _FOLDER / "timer.c",
-    _FOLDER / "memory.c",
-    _FOLDER / "protection.c",
-    _FOLDER / "waiting.c",
-)
-
+from usim.timing.native_library import native_library
 
 # As many as counter.h has room for.
 MAX_BREAKPOINTS: Final = 64
@@ -70,6 +58,7 @@ class InspectReason(IntFlag):
     POINTERS = 8  # a core register holds one
     SEND_EVENT = 16
     MULTIPLE = 64  # its code loads or stores several words
+    AGAIN = 128  # hooks were taken away that it may have had
     SPECIAL = 32  # its code reads or writes CONTROL, or sets FAULTMASK
 
 
@@ -137,61 +126,11 @@ class _Counter(ctypes.Structure):
         ("traps_unaligned", ctypes.c_uint32),
         ("protection", ctypes.c_void_p),
         ("waiting", ctypes.c_void_p),
+        ("counting_reads", ctypes.c_uint64),
+        ("course_count", ctypes.c_uint32),
+        ("hooks", ctypes.c_uint32),
+        ("hook_steps", ctypes.c_uint64),
     )
-
-
-@lru_cache(maxsize=1)
-def _library() -> ctypes.CDLL:
-    library = ctypes.CDLL(str(build_host_library(_SOURCES, "usim_counter")))
-    library.usim_counter_size.restype = ctypes.c_uint64
-    library.usim_counter_behind.argtypes = [ctypes.c_void_p, ctypes.c_uint32]
-    library.usim_counter_behind.restype = ctypes.c_uint32
-    library.usim_counter_holds_code.argtypes = [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32]
-    library.usim_counter_holds_code.restype = ctypes.c_uint32
-    library.usim_counter_forget.argtypes = [ctypes.c_void_p]
-    library.usim_counter_forget.restype = None
-    library.usim_counter_look_again.argtypes = [ctypes.c_void_p]
-    library.usim_counter_look_again.restype = None
-    for name in ("usim_timer_size", "usim_timer_prices_offset", "usim_timer_nodes_offset"):
-        getattr(library, name).restype = ctypes.c_uint64
-    for name in ("usim_timer_restart", "usim_timer_forget"):
-        getattr(library, name).argtypes = [ctypes.c_void_p]
-        getattr(library, name).restype = None
-    for name in ("usim_memory_size", "usim_cache_hits", "usim_cache_misses"):
-        getattr(library, name).restype = ctypes.c_uint64
-    integer = ctypes.c_uint32
-    for name, count in (
-        ("usim_cache_configure", 3),
-        ("usim_cache_enable", 2),
-        ("usim_cache_invalidate", 1),
-        ("usim_cache_maintain", 3),
-        ("usim_cache_maintain_line", 3),
-        ("usim_cache_hits", 1),
-        ("usim_cache_misses", 1),
-        ("usim_memory_access", 3),
-        ("usim_memory_restart", 0),
-        ("usim_memory_forget", 0),
-    ):
-        getattr(library, name).argtypes = [ctypes.c_void_p, *[integer] * count]
-    library.usim_waiting_size.restype = ctypes.c_uint64
-    library.usim_waiting_forget.argtypes = [ctypes.c_void_p]
-    library.usim_waiting_hurry.argtypes = [ctypes.c_void_p]
-    library.usim_waiting_refuse.argtypes = [ctypes.c_void_p, ctypes.c_uint64]
-    library.usim_timing_state.argtypes = [ctypes.c_void_p]
-    library.usim_timing_state.restype = ctypes.c_uint64
-    library.usim_timer_skip.argtypes = [ctypes.c_void_p, ctypes.c_uint64]
-    library.usim_timer_skip.restype = None
-    library.usim_protection_size.restype = ctypes.c_uint64
-    library.usim_protection_denies.argtypes = [ctypes.c_void_p, *[integer] * 3]
-    library.usim_protection_denies.restype = integer
-    library.usim_memory_set_point.argtypes = [
-        ctypes.c_void_p,
-        integer,
-        integer,
-        ctypes.c_void_p,
-    ]
-    library.usim_memory_set_point.restype = integer
-    return library
 
 
 def _address_of(function: object) -> int:
@@ -202,7 +141,7 @@ class InstructionCounter:
     """Counts instructions exactly, and ends runs at an address or after a number of them."""
 
     def __init__(self, unicorn: ctypes.CDLL, engine: int, register_ids: list[int]) -> None:
-        self._library = _library()
+        self._library = native_library()
         self._memory = ctypes.create_string_buffer(self._library.usim_counter_size())
         self._state = _Counter.from_buffer(self._memory)
         self._state.engine = engine
@@ -235,6 +174,28 @@ class InstructionCounter:
     def inspect_new_blocks(self) -> None:
         """Stop before each block that is new, for its accesses to be looked at."""
         self._state.inspect_all = InspectReason.ACCESSES
+
+    def hook_again(self) -> None:
+        """Stop before each block, for the hooks to be set again that were taken away."""
+        self._library.usim_counter_hook_again(self.pointer)
+
+    @property
+    def hooks(self) -> int:
+        """How many hooks on single instructions there are."""
+        return int(self._state.hooks)
+
+    @hooks.setter
+    def hooks(self, count: int) -> None:
+        self._state.hooks = count
+
+    @property
+    def hook_steps(self) -> int:
+        """How many hooks Unicorn has looked at to find those to call; may be set to 0."""
+        return int(self._state.hook_steps)
+
+    @hook_steps.setter
+    def hook_steps(self, steps: int) -> None:
+        self._state.hook_steps = steps
 
     def attach_timer(self, pointer: int | None) -> None:
         """Have each counted block priced by a native timer as well, or no more."""
@@ -289,6 +250,7 @@ class InstructionCounter:
         self._state.budget = self._state.instructions + budget
         self._state.stop_reason = StopReason.NONE
         self._state.stopped_inside = 0
+        self.forget_courses()
 
     def set_breakpoints(self, addresses: Collection[int]) -> None:
         """Where runs stop besides the stop address: at most MAX_BREAKPOINTS addresses."""
@@ -315,11 +277,21 @@ class InstructionCounter:
         """Stop at the first instruction from then on, in what the counter counts; None: never."""
         self._state.event_at = _NEVER if time is None else max(time, 0)
         self._state.changed = 1
+        self.forget_courses()
 
     @property
     def event_time(self) -> int:
         """What set_event_time was called with."""
         return int(self._state.event_at)
+
+    def forget_courses(self) -> None:
+        """What is known of registers that count by themselves may not hold any more."""
+        self._state.course_count = 0
+
+    @property
+    def counting_reads(self) -> int:
+        """Loads that the native side has answered so far."""
+        return int(self._state.counting_reads)
 
     def set_pending(self, priority: int, group_mask: int) -> None:
         """Stop once the masks let an exception of this group priority be taken; or NOT_PENDING.
@@ -389,15 +361,3 @@ class InstructionCounter:
     def forget(self) -> None:
         """Code has changed: drop what is known of blocks."""
         self._library.usim_counter_forget(self.pointer)
-
-
-def divisions_in(code: bytes, address: int) -> Iterator[int]:
-    """Addresses of SDIV and UDIV in a block of Thumb code (DDI 0403E A7.7.127, A7.7.195)."""
-    offset = 0
-    while offset + 2 <= len(code):
-        first = int.from_bytes(code[offset : offset + 2], "little")
-        wide = first >> 11 >= 0x1D
-        second = int.from_bytes(code[offset + 2 : offset + 4], "little") if wide else 0
-        if first & 0xFFF0 in (0xFB90, 0xFBB0) and second & 0xF0F0 == 0xF0F0:
-            yield address + offset
-        offset += 4 if wide else 2

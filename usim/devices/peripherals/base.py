@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar, Final
 
+from usim.devices.course import Course
 from usim.formatting import format_address
 
 _LOG = logging.getLogger(__name__)
@@ -44,6 +45,13 @@ class Peripheral(ABC):
     def changes_with_time(self, offset: int) -> bool:
         """Whether the register at `offset` changes between events too, as counters do."""
         return False
+
+    def courses(self) -> Mapping[int, Callable[[], Course | None]]:
+        """By offset, registers that count by themselves: how each goes on, None if it stands still.
+
+        Asked right behind a read; all others change in events and writes only.
+        """
+        return {}
 
     def register_name(self, offset: int) -> str:
         """What the manual calls the register at `offset`, or the offset."""

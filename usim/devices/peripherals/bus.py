@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
+from usim.devices.course import Course
 from usim.devices.events import EventQueue
 from usim.devices.peripherals.base import Peripheral
 from usim.formatting import format_address
@@ -118,6 +120,19 @@ class PeripheralBus:
             window.peripheral.write(address - window.base, size_bytes, value)
             if self.trace is not None:
                 self.trace(self._record(window, address, size_bytes, value, is_write=True))
+
+    def courses(self) -> Iterator[tuple[int, Callable[[], Course | None]]]:
+        """By address, registers that count by themselves, and how each goes on."""
+        for window in self.windows:
+            for offset, find in window.peripheral.courses().items():
+                yield window.base + offset, partial(self._course, window, find)
+
+    def _course(self, window: Window, find: Callable[[], Course | None]) -> Course | None:
+        if window.clock_gate is not None and not window.clock_gate():
+            return None
+        course = find()
+        # Every access is to be told of.
+        return course and replace(course, lasts=0) if self.trace is not None else course
 
     def _catch_up(self) -> None:
         due = self._events.next_cycle

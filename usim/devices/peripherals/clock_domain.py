@@ -10,6 +10,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from math import lcm
 
+from usim.devices.course import Pace
 from usim.devices.events import EventQueue
 
 
@@ -40,6 +41,11 @@ class ClockDomain:
     def ticks_at(self, cycle: int) -> int:
         """Whole ticks by a core cycle, at the present rate."""
         return (self._phase + (cycle - self._since) * self._step) // self._scale
+
+    def pace(self) -> Pace:
+        """How its ticks go on from now, at the present rate."""
+        reached = self._phase + (self._events.now - self._since) * self._step
+        return Pace(reached % self._scale, self._step, self._scale)
 
     def cycle_of(self, tick: int) -> int | None:
         """The first core cycle at which `ticks()` is at least `tick`; None if it never will be."""

@@ -6,10 +6,11 @@ well; slave and encoder modes, triggers, DMA. Bits for those are kept.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from usim.devices.course import Course
 from usim.devices.events import EventQueue
 from usim.devices.interrupt_lines import InterruptLine
 from usim.devices.peripherals.alarm import Alarm
@@ -91,6 +92,18 @@ class Timer(TickedBlock):
         # A narrow write changes a part of what is there now.
         self._values |= {offset: self.read_word(offset) for offset in (CNT, CR1)}
         super().write(offset, size_bytes, value)
+
+    def courses(self) -> Mapping[int, Callable[[], Course | None]]:
+        """CNT."""
+        return {CNT: self._course}
+
+    def _course(self) -> Course | None:
+        counter, clock = self._counter, self._clock
+        if not counter.runs or not clock.rate:
+            return None
+        if self._values[CR1] & UIFREMAP or self._reached != clock.ticks():
+            return Course(counter.value)  # a flag in it; or it is about to start
+        return counter.course(clock.pace())
 
     def read_word(self, offset: int) -> int:
         """CNT and what the counter changes in CR1 come from the counter."""

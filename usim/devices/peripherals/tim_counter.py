@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from usim.devices.course import Course, Pace, course_of_steps
+
 
 @dataclass(slots=True)
 class Buffered:
@@ -86,6 +88,11 @@ class Counter:
         self.repetitions_left = self.repetition.active
         self.down = self.down and not self.centre
         self.value = self.reload.active if self.down else 0
+
+    def course(self, clock: Pace) -> Course:
+        """How `value` goes on up to its next turn, by the pace of the timer's clock."""
+        pace = clock.divided(self.prescaler.active + 1, self.prescaled)
+        return course_of_steps(self.value, self._steps_to_turn(), pace, down=self.down)
 
     def ticks_to_next(self, matches: int, *, update: bool) -> int | None:
         """Ticks to the next turn or match that may matter; None if none of the wanted will come."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import ClassVar, Final
 
+from usim.devices.course import Course, course_of_steps
 from usim.devices.events import EventQueue
 from usim.devices.interrupt_lines import InterruptLine
 from usim.devices.peripherals.alarm import Alarm
@@ -60,6 +61,17 @@ class WindowWatchdog(RegisterBlock):
         self._written_at = self._clock.ticks()
         self._arm()
         self._update()
+
+    def courses(self) -> Mapping[int, Callable[[], Course | None]]:
+        """CR, where the counter is."""
+        return {CR: self._course}
+
+    def _course(self) -> Course | None:
+        if not self._clock.rate:
+            return None
+        divider = 1 << self._shift()
+        pace = self._clock.pace().divided(divider, self._clock.ticks() % divider)
+        return course_of_steps(self.read_word(CR), self._count() + 1, pace, down=True)
 
     def read_word(self, offset: int) -> int:
         """CR counts down."""

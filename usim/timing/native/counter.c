@@ -331,13 +331,13 @@ USIM_EXPORT void usim_on_block(void *engine, uint64_t address, uint32_t size, vo
         stop(counter, reason);
         return;
     }
+    slot_t *slot = find_slot(counter, start, size);
+    if (is_to_be_looked_at(counter, slot, size) != 0U) {
+        return;
+    }
     if (counter->waiting != NULL && counter->event_at != NEVER &&
         usim_is_waiting(counter->waiting, counter, start) != 0U) {
         stop(counter, WAITING);
-        return;
-    }
-    slot_t *slot = find_slot(counter, start, size);
-    if (is_to_be_looked_at(counter, slot, size) != 0U) {
         return;
     }
     counter->entered = NOT_ENTERED;
@@ -351,7 +351,6 @@ USIM_EXPORT void usim_on_block(void *engine, uint64_t address, uint32_t size, vo
     }
 }
 
-/* Take back what of the current block lies at or behind `pc`: it has not run. Returns how many. */
 USIM_EXPORT uint32_t usim_counter_behind(counter_t *counter, uint32_t pc) {
     const uint32_t end = counter->block_address + counter->block_size;
     if (pc < counter->block_address || pc >= end) {
@@ -423,6 +422,7 @@ USIM_EXPORT void usim_on_register_stored(void *engine, uint64_t address, uint32_
     const uint32_t at = (uint32_t)address;
     (void)engine;
     (void)size;
+    usim_note_hook(counter);
     if (counter->changed == 0U || counter->stop_reason != RUNNING ||
         (time_now(counter) <= counter->event_at && may_interrupt(counter) == 0U) ||
         at == counter->block_address || is_in_it_block(counter, at) != 0U) {
@@ -566,6 +566,7 @@ USIM_EXPORT void usim_on_register_access(void *engine, uint64_t address, uint32_
     counter_t *counter = user;
     (void)engine;
     (void)size;
+    usim_note_hook(counter);
     counter->accessing = (uint32_t)address;
 }
 
@@ -574,6 +575,14 @@ USIM_EXPORT void usim_counter_look_again(counter_t *counter) {
     for (uint32_t i = 0; i < SLOTS; i++) {
         counter->slots[i].key = 0;
     }
+}
+
+/* Hooks on instructions were taken away: each block is stopped at once, for them to be set again. */
+USIM_EXPORT void usim_counter_hook_again(counter_t *counter) {
+    for (uint32_t i = 0; i < SLOTS; i++) {
+        counter->slots[i].inspect |= INSPECT_AGAIN;
+    }
+    counter->inspect_all |= INSPECT_AGAIN; /* a block that lost its slot is no new one */
 }
 
 /* Code was written: what is known of blocks is void. */

@@ -61,6 +61,7 @@ enum inspect_reason {
     INSPECT_POINTERS = 8, /* a core register holds one, to be used here or not */
     INSPECT_SEND_EVENT = 16,
     INSPECT_MULTIPLE = 64, /* loads and stores of several words */
+    INSPECT_AGAIN = 128,   /* hooks that it may have had are gone */
     INSPECT_SPECIAL = 32   /* MRS or MSR CONTROL, or FAULTMASK is set */
 };
 
@@ -113,12 +114,24 @@ typedef struct {
     uint32_t traps_unaligned;  /* CCR.UNALIGN_TRP */
     protection_t *protection;  /* NULL: everything is allowed, as while the MPU is off */
     waiting_t *waiting;        /* NULL: loops that wait are not looked for */
+    uint64_t counting_reads;   /* loads from registers that count, answered here */
+    uint32_t course_count;     /* of these, how many go on as is known: 0 once that may change */
+    uint32_t hooks;            /* on instructions, by the host */
+    uint64_t hook_steps;       /* how many of them Unicorn has looked at to find those to call */
     uint8_t code_pages[CODE_PAGES / 8U]; /* bit set: code has run there since usim_counter_forget */
     slot_t slots[SLOTS];
 } counter_t;
 
 /* Leave no ITSTATE behind from within a hook on memory. */
 void usim_clear_it_state(const counter_t *counter);
+
+/* A hook on an instruction is called: Unicorn goes through the list of all to find it. */
+static inline void usim_note_hook(counter_t *counter) {
+    counter->hook_steps += counter->hooks;
+}
+
+/* How many instructions of the current block lie at or behind `pc`. */
+uint32_t usim_counter_behind(counter_t *counter, uint32_t pc);
 
 /* The current block is left at `pc`, and may go on from there in the next run. */
 void usim_pause_timer(timer_t *timer, uint32_t pc);

@@ -195,11 +195,12 @@ static uint32_t point_index(const memory_t *memory, uint32_t block, uint32_t ins
 /* UC_HOOK_CODE on a load or store whose address is not known before. */
 USIM_EXPORT void usim_on_access(void *engine, uint64_t address, uint32_t size, void *user) {
     memory_t *memory = user;
-    const counter_t *counter = memory->counter;
+    counter_t *counter = memory->counter;
     const uint32_t at = (uint32_t)address;
     uint32_t registers[16];
     (void)engine;
     (void)size;
+    usim_note_hook(counter);
     if (counter->stop_reason != RUNNING ||
         (at == counter->stop_address && at != counter->block_address)) {
         return; /* the run ends before this instruction */

@@ -11,10 +11,19 @@
 #define UC_ARM_REG_FAULTMASK 126
 #define PRIVATE_BUS 0xE00U /* the private peripheral bus always has the default map (B3.5.1) */
 
-static uint32_t register_of(const protection_t *protection, int number) {
+static uint32_t register_of(const counter_t *counter, int number) {
     uint32_t value = 0;
-    protection->counter->reg_read(protection->counter->engine, number, &value);
+    counter->reg_read(counter->engine, number, &value);
     return value;
+}
+
+static uint32_t running_exception(const counter_t *counter) {
+    return register_of(counter, UC_ARM_REG_IPSR) & 0x1FFU;
+}
+
+uint32_t usim_is_privileged(const counter_t *counter) {
+    return running_exception(counter) != 0U ||
+           (register_of(counter, UC_ARM_REG_CONTROL) & 1U) == 0U;
 }
 
 static uint32_t is_in(const mpu_region_t *region, uint32_t address) {
@@ -44,11 +53,8 @@ static uint32_t is_allowed(const protection_t *protection, uint32_t first, uint3
            (rights_at(protection, last, privileged) & right) != 0U;
 }
 
-/* LDRT, STRT and their like access memory as unprivileged code does (A6.3.8, A6.3.10). */
-static uint32_t is_unprivileged_access(const protection_t *protection) {
-    const counter_t *counter = protection->counter;
+uint32_t usim_is_unprivileged_access(const counter_t *counter, uint32_t pc) {
     uint8_t bytes[4];
-    const uint32_t pc = register_of(protection, counter->register_ids[15]) & ~1U;
     if (counter->mem_read(counter->engine, pc, bytes, sizeof bytes) != 0) {
         return 0;
     }
@@ -65,16 +71,17 @@ static uint32_t is_denied(const protection_t *protection, uint32_t first, uint32
     if (as_privileged != 0U && as_unprivileged != 0U) {
         return 0;
     }
-    const uint32_t running = register_of(protection, UC_ARM_REG_IPSR) & 0x1FFU;
+    const counter_t *counter = protection->counter;
+    const uint32_t running = running_exception(counter);
     const uint32_t in_hardfault = running == 2U || running == 3U ||
-                                  (register_of(protection, UC_ARM_REG_FAULTMASK) & 1U) != 0U;
+                                  (register_of(counter, UC_ARM_REG_FAULTMASK) & 1U) != 0U;
     if (in_hardfault != 0U && protection->in_hardfault == 0U) {
         return 0;
     }
-    const uint32_t privileged =
-        running != 0U || (register_of(protection, UC_ARM_REG_CONTROL) & 1U) == 0U;
+    const uint32_t privileged = usim_is_privileged(counter);
     if (privileged != 0U && as_privileged != 0U) {
-        return right != MAY_EXECUTE && is_unprivileged_access(protection);
+        const uint32_t pc = register_of(counter, counter->register_ids[15]) & ~1U;
+        return right != MAY_EXECUTE && usim_is_unprivileged_access(counter, pc);
     }
     return (privileged != 0U ? as_privileged : as_unprivileged) == 0U;
 }

@@ -31,6 +31,13 @@ struct protection {
     uint8_t old_bytes[16];
 };
 
+/* Whether what runs is a handler or a privileged thread (B1.3.1). */
+uint32_t usim_is_privileged(const counter_t *counter);
+
+/* Whether the instruction at `pc` is LDRT, STRT or the like, which access memory as unprivileged
+ * code does (A6.3.8, A6.3.10). */
+uint32_t usim_is_unprivileged_access(const counter_t *counter, uint32_t pc);
+
 /* Whether code may be executed at `address`. */
 uint32_t usim_may_execute(const protection_t *protection, uint32_t address);
 
