@@ -142,10 +142,6 @@ class EmbeddedDevice(Device):
         self._check_open()
         self._polling.enable(enabled=enabled)
 
-    def follow_counters(self, *, enabled: bool) -> None:
-        """Whether loads from counters are answered natively, as from open() on: results are equal."""
-        self.core.engine.counting.enabled = enabled
-
     @property
     def executed_instructions(self) -> int:
         """Since open()."""

@@ -22,7 +22,7 @@ Hook = ctypes.c_size_t
 EVERYWHERE: Final = (1, 0)
 # Steps through the list, some nanoseconds each, before hooks are taken away for the first time.
 _PATIENCE: Final = 20_000_000
-# So few are worth no effort.
+# So many are worth no effort.
 _FEW: Final = 16
 
 
@@ -35,7 +35,7 @@ class UnicornHooks:
         # By instruction: the callbacks that were ever asked for, with their data.
         self._wanted: dict[int, dict[str, int]] = {}
         self._set: dict[tuple[int, str], Hook] = {}
-        self._patience = _PATIENCE
+        self.patience, self.few = _PATIENCE, _FEW
 
     def add(
         self, kinds: int, callback: str, addresses: tuple[int, int], data: int | None = None
@@ -81,12 +81,12 @@ class UnicornHooks:
 
     def thin_out(self) -> None:
         """Between runs: take hooks away if going through them has taken long."""
-        if self._counter.hook_steps < self._patience:
+        if self._counter.hook_steps < self.patience:
             return
         self._counter.hook_steps = 0
-        if len(self._set) <= _FEW:
+        if len(self._set) <= self.few:
             return
-        self._patience *= 2
+        self.patience *= 2
         for hook in self._set.values():
             self.remove(hook)
         self._set.clear()
