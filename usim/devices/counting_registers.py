@@ -1,4 +1,4 @@
-"""Registers that count by themselves are read without a call of Python, if it is known how they go on.
+"""Loads from registers that count by themselves are answered natively while it is known how.
 
 Programs wait for a cycle counter or a timer by loading it all the time. Here the first of these
 loads is served as any other; what it finds, and how the register goes on from there (its `Course`),
@@ -96,25 +96,26 @@ class CountingRegisters:
     def map(self, uc: Uc, space: range, read: Serve, write: Take) -> None:
         """Have read(offset, size) and write(offset, size, value) serve what isn't answered here."""
 
-        @uccallback(uc, MMIO_READ_CFUNC)
         def serve(_uc: Uc, offset: int, size: int, _data: object) -> int:
             return read(offset, size)
 
-        @uccallback(uc, MMIO_WRITE_CFUNC)
         def take(_uc: Uc, offset: int, size: int, value: int, _data: object) -> None:
             self._counter.forget_courses()
             write(offset, size, value)
 
-        native = _Space(ctypes.addressof(self._state), serve, space.start)
+        # Exceptions that they raise end the run, as those of all of Unicorn's callbacks.
+        asked = uccallback(uc, MMIO_READ_CFUNC)(serve)
+        told = uccallback(uc, MMIO_WRITE_CFUNC)(take)
+        native = _Space(ctypes.addressof(self._state), asked, space.start)
         load = ctypes.c_void_p(self._counter.callback("usim_on_register_read"))
         status = uclib.uc_mmio_map(
-            uc._uch, space.start, len(space), load, ctypes.byref(native), take, None
+            uc._uch, space.start, len(space), load, ctypes.byref(native), told, None
         )
         if status != unicorn_const.UC_ERR_OK:
             raise DeviceError(
                 f"the emulator cannot map registers at {space.start:#x}: {UcError(status)}"
             )
-        self._kept += [native, serve, take]
+        self._kept += [native, asked, told]
 
     def watch(
         self, base: int, read: Serve, courses: Mapping[int, Callable[[], Course | None]]

@@ -149,8 +149,7 @@ class InstructionHooks(UnicornHooks):
     def _hook_anew(self, code: bytes, address: int) -> list[bool]:
         """Hook what a block needs as it is now; whether each was not hooked before."""
         hooked = [
-            self.hook_once(division, "usim_on_division")
-            for division in divisions_in(code, address)
+            self.hook_once(division, "usim_on_division") for division in divisions_in(code, address)
         ]
         if self._counter.inspect_reasons & (InspectReason.REGISTERS | InspectReason.POINTERS):
             hooked += [

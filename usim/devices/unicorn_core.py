@@ -16,8 +16,8 @@ from unicorn.unicorn_py3.unicorn import uclib
 from usim.devices.counting_registers import CountingRegisters
 from usim.devices.instruction_hooks import InstructionHooks
 from usim.devices.mpu import Mpu
-from usim.devices.unicorn_hooks import EVERYWHERE, Hook
 from usim.devices.registers import REGISTER_IDS, Registers
+from usim.devices.unicorn_hooks import EVERYWHERE, Hook
 from usim.errors import DeviceError
 from usim.platforms import Platform
 from usim.timing.counter import InstructionCounter

@@ -11,7 +11,8 @@ from typing import Final
 
 from unicorn import unicorn_const
 
-from usim.devices.instruction_hooks import EVERYWHERE, Hook, InstructionHooks
+from usim.devices.instruction_hooks import InstructionHooks
+from usim.devices.unicorn_hooks import EVERYWHERE, Hook
 from usim.timing.counter import InstructionCounter, Watchpoint
 
 _HOOKS: Final = (

@@ -577,7 +577,8 @@ USIM_EXPORT void usim_counter_look_again(counter_t *counter) {
     }
 }
 
-/* Hooks on instructions were taken away: each block is stopped at once, for them to be set again. */
+/* Hooks on instructions were taken away: each block is stopped at once, for them to be set again.
+ */
 USIM_EXPORT void usim_counter_hook_again(counter_t *counter) {
     for (uint32_t i = 0; i < SLOTS; i++) {
         counter->slots[i].inspect |= INSPECT_AGAIN;

@@ -73,8 +73,8 @@ static uint32_t is_denied(const protection_t *protection, uint32_t first, uint32
     }
     const counter_t *counter = protection->counter;
     const uint32_t running = running_exception(counter);
-    const uint32_t in_hardfault = running == 2U || running == 3U ||
-                                  (register_of(counter, UC_ARM_REG_FAULTMASK) & 1U) != 0U;
+    const uint32_t in_hardfault =
+        running == 2U || running == 3U || (register_of(counter, UC_ARM_REG_FAULTMASK) & 1U) != 0U;
     if (in_hardfault != 0U && protection->in_hardfault == 0U) {
         return 0;
     }
