@@ -125,8 +125,7 @@ class CountingRegisters:
         def watched_read(offset: int, size_bytes: int) -> int:
             value = read(offset, size_bytes)
             address = base + (offset & ~3)
-            find = courses.get(address)
-            if find is not None and (course := find()) is not None:
+            if (find := courses.get(address)) is not None and (course := find()) is not None:
                 self._follow(address, course)
             return value
 
@@ -136,7 +135,7 @@ class CountingRegisters:
         part, step, scale = course.pace
         is_bounded = part + course.lasts * step < _BOUND and scale < _BOUND
         # Of an access that was not expected it is not known exactly when it is.
-        if not (self.enabled and course.lasts and is_bounded and self._counter.accessing):
+        if not (self.enabled and is_bounded and self._counter.accessing):
             return
         guarded = address >> 20 == _PRIVATE_BUS and self._expects_unprivileged()
         native = _Course(

@@ -29,19 +29,18 @@ STILL: Final = Pace(0, 0, 1)
 class Course:
     """What a register shows: `value` now, and more at `pace`, or less if it counts down.
 
-    That holds for `lasts` cycles, if nothing is written and no event happens until then; with 0,
-    for this moment only.
+    That holds for `lasts` cycles, if nothing is written and no event happens until then.
     """
 
     value: int
-    pace: Pace = EVERY_CYCLE
+    pace: Pace
+    lasts: int
     down: bool = False
-    lasts: int = 0
 
 
 def course_of_steps(value: int, steps: int, pace: Pace, *, down: bool = False) -> Course:
     """The course as long as fewer than so many steps are made."""
-    return Course(value, pace, down, cycles_of_steps(steps, pace))
+    return Course(value, pace, cycles_of_steps(steps, pace), down)
 
 
 def cycles_of_steps(steps: int, pace: Pace) -> int:

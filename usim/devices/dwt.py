@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar, Final
 
-from usim.devices.course import ENDLESS, Course
+from usim.devices.course import ENDLESS, EVERY_CYCLE, Course
 
 DWT_CTRL: Final = 0xE000_1000
 DWT_CYCCNT: Final = 0xE000_1004
@@ -43,9 +43,9 @@ class Dwt:
         return self._frozen
 
     def course(self) -> Course | None:
-        """How CYCCNT goes on; None while it stands still."""
+        """How CYCCNT goes on; None while it does not count."""
         counts = self._enabled and self._trace
-        return Course(self.cyccnt, lasts=ENDLESS) if counts else None
+        return Course(self.cyccnt, EVERY_CYCLE, ENDLESS) if counts else None
 
     def read(self, address: int) -> int:
         """A word; LAR reads as zero."""

@@ -47,9 +47,9 @@ class Peripheral(ABC):
         return False
 
     def courses(self) -> Mapping[int, Callable[[], Course | None]]:
-        """By offset, registers that count by themselves: how each goes on, None if it stands still.
+        """By offset, registers that count by themselves, and how each goes on.
 
-        Asked right behind a read; all others change in events and writes only.
+        It is asked right behind a read. None: it does not count, or in no way that Course tells.
         """
         return {}
 

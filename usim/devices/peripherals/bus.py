@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -122,17 +122,17 @@ class PeripheralBus:
                 self.trace(self._record(window, address, size_bytes, value, is_write=True))
 
     def courses(self) -> Iterator[tuple[int, Callable[[], Course | None]]]:
-        """By address, registers that count by themselves, and how each goes on."""
+        """By address, registers that count by themselves, and how each goes on.
+
+        While accesses are traced it is not told, as each has to come here.
+        """
         for window in self.windows:
             for offset, find in window.peripheral.courses().items():
                 yield window.base + offset, partial(self._course, window, find)
 
     def _course(self, window: Window, find: Callable[[], Course | None]) -> Course | None:
-        if window.clock_gate is not None and not window.clock_gate():
-            return None
-        course = find()
-        # Every access is to be told of.
-        return course and replace(course, lasts=0) if self.trace is not None else course
+        is_on = window.clock_gate is None or window.clock_gate()
+        return find() if is_on and self.trace is None else None
 
     def _catch_up(self) -> None:
         due = self._events.next_cycle

@@ -99,11 +99,10 @@ class Timer(TickedBlock):
 
     def _course(self) -> Course | None:
         counter, clock = self._counter, self._clock
-        if not counter.runs or not clock.rate:
-            return None
-        if self._values[CR1] & UIFREMAP or self._reached != clock.ticks():
-            return Course(counter.value)  # a flag in it; or it is about to start
-        return counter.course(clock.pace())
+        is_pure = not self._values[CR1] & UIFREMAP  # else it has a flag in it
+        has_begun = self._reached == clock.ticks()
+        runs = counter.runs and clock.rate and has_begun
+        return counter.course(clock.pace()) if runs and is_pure else None
 
     def read_word(self, offset: int) -> int:
         """CNT and what the counter changes in CR1 come from the counter."""
