@@ -19,7 +19,7 @@ from usim.devices.nvic import PENDSV
 from usim.platforms import load_platform
 from usim.toolchain import find_toolchain
 
-_MODES: Final = {"idle": 0, "busy": 1, "ticking": 2, "polling": 3, "counting": 4}
+_MODES: Final = {"idle": 0, "busy": 1, "ticking": 2, "polling": 3, "counting": 4, "cycles": 5, "timer": 6}
 _MILLISECOND: Final = 216_000  # cycles at 216 MHz
 _TICK_PERIOD: Final = 1_000
 # USIM_BENCH_TICKS=1000000 takes some minutes.
@@ -27,12 +27,15 @@ _TICKS: Final = int(os.environ.get("USIM_BENCH_TICKS", "100000"))
 _BOOTS: Final = 9
 # Cycles of each row; asleep, time costs nothing between two ticks.
 _CYCLES: Final = {"idle": 200 * _MILLISECOND, "busy": 1000 * _MILLISECOND,
-                  "ticking": 500 * _MILLISECOND, "polling": 16_000_000}  # fmt: skip
+                  "ticking": 500 * _MILLISECOND, "polling": 16_000_000,
+                  "cycles": 100 * _MILLISECOND, "timer": 100 * _MILLISECOND}  # fmt: skip
 _WHAT: Final = {
     "idle": "asleep in wfi, SysTick at 1 kHz",
     "busy": "a busy loop",
     "ticking": "a busy loop, SysTick at 1 kHz",
     "polling": "printing at 115,200 baud, polling TXE",
+    "cycles": "waiting for CYCCNT, SysTick at 1 kHz",
+    "timer": "waiting for TIM2's CNT, SysTick at 1 kHz",
 }
 
 

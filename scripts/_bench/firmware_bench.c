@@ -11,12 +11,15 @@
 #define DWT_CYCCNT REGISTER(0xE0001004U)
 #define DWT_LAR REGISTER(0xE0001FB0U)
 #define RCC_APB2ENR REGISTER(0x40023844U)
+#define RCC_APB1ENR REGISTER(0x40023840U)
+#define TIM2_CR1 REGISTER(0x40000000U)
+#define TIM2_CNT REGISTER(0x40000024U)
 #define USART1_CR1 REGISTER(0x40011000U)
 #define USART1_BRR REGISTER(0x4001100CU)
 #define USART1_ISR REGISTER(0x4001101CU)
 #define USART1_TDR REGISTER(0x40011028U)
 
-enum { IDLE = 0, BUSY = 1, TICKING = 2, POLLING = 3, COUNTING = 4 };
+enum { IDLE = 0, BUSY = 1, TICKING = 2, POLLING = 3, COUNTING = 4, CYCLES = 5, TIMER = 6 };
 
 extern uint32_t stack_top[];
 volatile uint32_t ticks, deviations, last, result;
@@ -59,6 +62,15 @@ static void print(const char *text) {
     }
 }
 
+/* As delays in microseconds do. */
+__attribute__((noreturn)) static void wait_for(volatile uint32_t *counter) {
+    for (;;) {
+        const uint32_t begin = *counter;
+        while (*counter - begin < PERIOD) {
+        }
+    }
+}
+
 __attribute__((noreturn)) void Reset_Handler(void) {
     if (MODE == POLLING) {
         RCC_APB2ENR |= 1U << 4;
@@ -73,6 +85,14 @@ __attribute__((noreturn)) void Reset_Handler(void) {
     }
     if (MODE == BUSY || MODE == TICKING) {
         compute();
+    }
+    if (MODE == CYCLES) {
+        wait_for(&DWT_CYCCNT);
+    }
+    if (MODE == TIMER) {
+        RCC_APB1ENR |= 1U;
+        TIM2_CR1 = 1U;
+        wait_for(&TIM2_CNT);
     }
     for (;;) {
         if (MODE == IDLE) {
