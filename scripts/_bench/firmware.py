@@ -19,7 +19,12 @@ from usim.devices.nvic import PENDSV
 from usim.platforms import load_platform
 from usim.toolchain import find_toolchain
 
-_MODES: Final = {"idle": 0, "busy": 1, "ticking": 2, "polling": 3, "counting": 4, "cycles": 5, "timer": 6}
+_MODES: Final = {
+    name: number
+    for number, name in enumerate(
+        ("idle", "busy", "ticking", "polling", "counting", "cycles", "timer")
+    )
+}
 _MILLISECOND: Final = 216_000  # cycles at 216 MHz
 _TICK_PERIOD: Final = 1_000
 # USIM_BENCH_TICKS=1000000 takes some minutes.
