@@ -9,13 +9,14 @@ from typing import Final
 
 from usim.devices.base import Timing
 from usim.devices.cache_registers import CacheRegisters
-from usim.devices.chip_bus import Serve, Take
+from usim.devices.chip_bus import ChipBus, Serve, Take
 from usim.devices.exception_frames import Memory
 from usim.devices.exceptions import ExceptionModel
 from usim.devices.execution import Execution
 from usim.devices.fpu_registers import FpuRegisters
 from usim.devices.nvic import SYSTICK, Nvic, NvicLine
 from usim.devices.nvic_registers import STIR, NvicRegisters
+from usim.devices.polling import Polling
 from usim.devices.stops import StopKind
 from usim.devices.system_control import SystemControl
 from usim.devices.system_registers import BASE, CCR, CPACR, SystemRegisters
@@ -119,7 +120,17 @@ class CortexM7:
         """An input of the NVIC."""
         return NvicLine(self.nvic, number)
 
-    def privileged_only(self, read: Serve, write: Take) -> tuple[Serve, Take]:
+    def map_registers(self, bus: ChipBus, polling: Polling) -> None:
+        """Have the core's accesses to registers served by `bus`, and watched."""
+        courses = bus.courses()
+        for space, read, write in bus.register_spaces():
+            counted_read = self.engine.counting.watch(space.start, read, courses)
+            accesses = polling.watch(space.start, counted_read, write)
+            if BASE in space:
+                accesses = self._privileged_only(*accesses)
+            self.engine.map_registers(space, *accesses)
+
+    def _privileged_only(self, read: Serve, write: Take) -> tuple[Serve, Take]:
         """The system space faults for unprivileged code (B3.2.1), but STIR with USERSETMPEND."""
 
         def guarded_read(offset: int, size_bytes: int) -> int:

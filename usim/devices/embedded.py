@@ -28,7 +28,7 @@ from usim.devices.peripherals.rcc import ResetAndClockControl
 from usim.devices.peripherals.usart import Usart
 from usim.devices.polling import Polling
 from usim.devices.run_until import run_until
-from usim.devices.system_registers import BASE, CFSR, DFSR, VTOR, DebugUnit
+from usim.devices.system_registers import CFSR, DFSR, VTOR, DebugUnit
 from usim.devices.unicorn_engine import REGISTER_IDS, Stop, UnicornEngine
 from usim.errors import DeviceError, ProtectionError
 from usim.formatting import format_address
@@ -357,13 +357,7 @@ class EmbeddedDevice(Device):
         self._bus = ChipBus(self.platform, self._memory, core.system, chip)
         self._polling = Polling(core.engine, events, self._memory, self._bus.changes_with_time)
         core.execution.polling = self._polling
-        courses = self._bus.courses()
-        for space, read, write in self._bus.register_spaces():
-            counted_read = core.engine.counting.watch(space.start, read, courses)
-            accesses = self._polling.watch(space.start, counted_read, write)
-            if BASE in space:
-                accesses = core.privileged_only(*accesses)
-            core.engine.map_registers(space, *accesses)
+        core.map_registers(self._bus, self._polling)
         core.engine.store_to_read_only = self._store_to_flash
 
     def _store_to_flash(self, address: int, data: bytes) -> bool:
