@@ -11,7 +11,6 @@ from rig import Bench
 
 from usim.devices.course import Course
 from usim.devices.dwt import DWT_CTRL, DWT_CYCCNT, DWT_LAR, Dwt
-from usim.devices.peripherals.rtc import DR, SSR, TR, RealTimeClock
 from usim.devices.peripherals.tim import Timer, TimerLines
 from usim.devices.peripherals.tim_registers import ARR, CCR, CNT, CR1, EGR, PSC, RCR, TIMERS
 from usim.devices.peripherals.wwdg import CFR, CR, WindowWatchdog
@@ -105,18 +104,6 @@ def test_the_cycle_counter_goes_on_as_it_says(value, enabled, pauses):
     dwt.write(DWT_CYCCNT, value)
     dwt.write(DWT_CTRL, enabled & 1)
     follow(bench, lambda: dwt.read(DWT_CYCCNT), dwt.course, pauses)
-
-
-@settings(max_examples=100)
-@given(
-    st.sampled_from([TR, DR, SSR]),
-    st.sampled_from([Fraction(1), Fraction(1, 3), Fraction(40)]),
-    st.lists(st.integers(0, 3_000_000), min_size=1, max_size=6),
-)
-def test_the_calendar_goes_on_as_it_says(offset, rate, pauses):
-    bench = Bench()
-    rtc = RealTimeClock(bench.events, bench.domain(rate), lambda: True)
-    follow(bench, lambda: rtc.read(offset, 4), rtc.courses()[offset], pauses)
 
 
 @settings(max_examples=100)

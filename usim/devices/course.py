@@ -22,7 +22,6 @@ class Pace(NamedTuple):
 
 
 EVERY_CYCLE: Final = Pace(0, 1, 1)
-STILL: Final = Pace(0, 0, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +38,6 @@ class Course:
 
 
 def course_of_steps(value: int, steps: int, pace: Pace, *, down: bool = False) -> Course:
-    """The course as long as fewer than so many steps are made."""
-    return Course(value, pace, cycles_of_steps(steps, pace), down)
-
-
-def cycles_of_steps(steps: int, pace: Pace) -> int:
-    """When so many steps are made; the pace must not be still."""
-    return -((pace.part - steps * pace.scale) // pace.step)
+    """The course as long as fewer than so many steps are made; the pace must not be still."""
+    lasts = -((pace.part - steps * pace.scale) // pace.step)
+    return Course(value, pace, lasts, down)
