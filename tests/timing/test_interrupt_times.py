@@ -59,6 +59,25 @@ def test_the_first_instruction_of_a_handler_comes_12_cycles_after_the_event(afte
         assert m.device.now - event == 12
 
 
+# A loop whose head lies inside the block through which it is entered.
+ENTERED_ABOVE = (
+    "; ".join(["add r0, r0, #1"] * 6) + "; 1: " + "; ".join(["add r0, r0, #1"] * 6) + "; b 1b"
+)
+
+
+@pytest.mark.parametrize("timing", ["count", "core"])
+def test_an_event_may_fall_on_a_jump_back_into_the_block_that_has_just_ended(timing):
+    delays = set()
+    for after in range(1, 30):
+        with machine(timing) as m:
+            prepare(m, ENTERED_ABOVE, {PENDSV: (HANDLER, "1: b 1b")})
+            event = m.device.now + after
+            pend_at(m, event, PENDSV)
+            run_to(m, HANDLER)
+            delays.add(m.device.now - event)
+    assert delays == {12 if timing == "core" else 0}
+
+
 def test_an_interrupt_waits_for_an_instruction_that_has_begun_and_no_longer():
     with machine("core") as m:
         prepare(m, "1: udiv r0, r1, r2; udiv r0, r1, r2; b 1b", {PENDSV: (HANDLER, "1: b 1b")})

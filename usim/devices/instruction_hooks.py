@@ -77,11 +77,6 @@ class InstructionHooks(UnicornHooks):
         )
         self._register_spaces.append(space)
 
-    @property
-    def is_serving_register(self) -> bool:
-        """Whether a register callback runs, and so an instruction that is not over."""
-        return self._serving_register
-
     def here(self) -> int:
         """The instruction that runs. Inside a register callback Unicorn does not know it."""
         if not self._serving_register:

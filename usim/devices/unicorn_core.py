@@ -208,14 +208,14 @@ class UnicornCore:
 
         Exact inside register callbacks too.
         """
-        if self.timer is None or not self.counts_cycles:
+        timer = self.timer if self.counts_cycles else None
+        if not self._is_running:
+            # What a run has not executed is taken back at its end. Where pc is tells nothing then:
+            # a loop may go on in the middle of the block that has just ended.
+            return self.counter.executed if timer is None else timer.cycles
+        if timer is None:
             return self.counter.executed_before(self._hooks.here())
-        if not self.counter.block[1]:
-            # Between blocks: what comes next may lie in the last one, but is not a part of it.
-            return self.timer.cycles
-        return self.timer.cycles_before(
-            self._hooks.here(), executing=self._hooks.is_serving_register
-        )
+        return timer.cycles_before(self._hooks.here())
 
     def executed_now(self) -> int:
         """Instructions executed before the current one; exact inside register callbacks too."""

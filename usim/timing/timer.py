@@ -107,28 +107,16 @@ class CycleTimer:
         """Cycles so far, the whole of the current block included."""
         return int(self._state.cycles)
 
-    def cycles_before(self, pc: int, *, executing: bool = False) -> int:
-        """Cycles before the instruction at `pc`, which lies in the current block, issues.
-
-        `executing` tells that it runs: else a block that has ended may be about to begin anew.
-        """
+    def cycles_before(self, pc: int) -> int:
+        """Cycles before the instruction at `pc` issues, which runs now, in the current block."""
         at = self._state
-        if executing and pc == at.block_address and at.previous:
-            code, entry = self._priced_code[pc, at.block_size], self._states[at.block_state]
-            return self.cycles - self._issue(code, pc, entry).cycles
-        return self.cycles - self._behind(pc)[0]
-
-    def _behind(self, pc: int) -> tuple[int, State | None]:
-        """What the current block costs from `pc` on, and the state there."""
-        state = self._state
-        address, size = state.block_address, state.block_size
-        if not address < pc < address + size or not state.previous:
-            return 0, None
-        code = self._priced_code[address, size]
-        entry = self._states[state.block_state]
-        whole = self._issue(code, address, entry)
-        part = self._issue(code[: pc - address], address, entry)
-        return whole.cycles - part.cycles, part.state
+        address, size = at.block_address, at.block_size
+        if not address <= pc < address + size or not at.previous:
+            return self.cycles
+        code, entry = self._priced_code[address, size], self._states[at.block_state]
+        whole = self._issue(code, address, entry).cycles
+        part = self._issue(code[: pc - address], address, entry).cycles if pc > address else 0
+        return self.cycles - whole + part
 
     def rewind_to(self, pc: int) -> None:
         """The current block ended before `pc`: take back what did not run, keep the state.
