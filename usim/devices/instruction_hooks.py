@@ -48,9 +48,15 @@ def _behind_special_registers(code: bytes, address: int) -> Iterator[int]:
 class InstructionHooks(UnicornHooks):
     """The hooks of one core; `memory` is the timing model that wants to see accesses, if any."""
 
-    def __init__(self, uc: Uc, counter: InstructionCounter, counting: CountingRegisters) -> None:
+    def __init__(
+        self,
+        uc: Uc,
+        registers: Registers,
+        counter: InstructionCounter,
+        counting: CountingRegisters,
+    ) -> None:
         super().__init__(uc, counter)
-        self._registers = Registers(uc._uch)
+        self._registers = registers
         self._counting = counting
         self.memory: MemoryModel | None = None
         self._stop_hooks: set[int] = set()

@@ -42,7 +42,7 @@ class UnicornCore:
         )
         numbers = [REGISTER_IDS[f"r{i}"] for i in range(16)]
         self._handle: int = self._uc._uch.value
-        self.registers = Registers(self._uc._uch)
+        self.registers = Registers(self._handle)
         self.counter = InstructionCounter(uclib, self._handle, numbers)
         self.loop_finder = LoopFinder(self.counter, [*numbers[:15], REGISTER_IDS["xpsr"]])
         self.timer: CycleTimer | None = None
@@ -57,7 +57,7 @@ class UnicornCore:
             self.time_now,
             lambda: self.mpu is not None and self.mpu.expects_unprivileged,
         )
-        self._hooks = InstructionHooks(self._uc, self.counter, self.counting)
+        self._hooks = InstructionHooks(self._uc, self.registers, self.counter, self.counting)
         self._protecting: Hook | None = None
         self._traps_unaligned = False
 
