@@ -80,7 +80,10 @@ class Chip:
     # Running.
 
     def run(self, until_cycle: int, stop_address: int) -> Stop:
-        """Run to what the host has to handle, to `stop_address`, or to a cycle (HALTED)."""
+        """Run to what the host has to handle, to `stop_address`, or to a cycle (HALTED).
+
+        Interrupts are taken, and returned from, on the way.
+        """
         device = self.device
 
         def come() -> None:
@@ -89,7 +92,7 @@ class Chip:
 
         deadline = None if until_cycle == NEVER else device.events.at(until_cycle, come)
         try:
-            return device.run_slice(stop_address, LONGEST_SLICE)
+            return device.run_slice(stop_address, LONGEST_SLICE, takes_returns=True)
         finally:
             device.events.cancel(deadline)
 
@@ -99,7 +102,7 @@ class Chip:
 
     def step(self) -> Stop:
         """Execute an instruction or a few, up to the end of a block."""
-        return self.device.run_slice(0xFFFF_FFF0, 1)
+        return self.device.run_slice(0xFFFF_FFF0, 1, takes_returns=True)
 
     def halt(self) -> None:
         """End the running slice with HALTED, from within a callback or an event."""

@@ -141,11 +141,10 @@ class Runner:
                 self._take(stop)
 
     def _take(self, stop: Stop) -> None:
-        device = self._chip.device
-        if stop.kind is StopKind.EXCEPTION_RETURN and not device.read_register("ipsr"):
-            # Only a handler may branch there: nothing can be executed at such an address (B1.5.8).
+        if stop.kind is StopKind.EXCEPTION_RETURN:
+            # No handler's: for a thread nothing can be executed at such an address (B1.5.8).
             stop = Stop(StopKind.FETCH, stop.pc, stop.address)
-        device.take_exception(stop)
+        self._chip.device.take_exception(stop)
 
     def _serve(self, pc: int) -> None:
         exited = self._semihosting.serve(pc)

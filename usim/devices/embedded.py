@@ -191,14 +191,18 @@ class EmbeddedDevice(Device):
         """How often each exception was entered since open(), by its number."""
         return dict(self.core.exceptions.entered)
 
-    def run_slice(self, stop_address: int, instructions: int) -> Stop:
+    def run_slice(
+        self, stop_address: int, instructions: int, *, takes_returns: bool = False
+    ) -> Stop:
         """Run until `stop_address`, for `instructions` or so, or to what the host has to handle.
 
-        Interrupts are taken and sleep is skipped on the way; faults, SVC and exception returns are
-        for take_exception(). SLEEP: nothing that is scheduled can wake the core. RESET: the program
-        or a watchdog asks for one. HALTED: halt() was called.
+        Interrupts are taken and sleep is skipped on the way; faults and SVC are for
+        take_exception(), and handlers' returns unless this `takes_returns`. SLEEP: nothing that is
+        scheduled can wake the core. RESET: the program or a watchdog asks for one. HALTED: halt()
+        was called. LockupError if an interrupt, or a return that is taken, ends in one.
         """
-        return self.core.execution.run(stop_address & ~1, instructions)
+        execution = self.core.execution
+        return execution.run(stop_address & ~1, instructions, takes_returns=takes_returns)
 
     def set_breakpoints(self, addresses: Collection[int]) -> None:
         """Have `run_slice` stop at these addresses too (REACHED)."""

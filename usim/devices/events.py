@@ -17,11 +17,7 @@ class Event:
 
     cycle: int
     action: Callable[[], None]
-    order: int
     cancelled: bool = field(default=False, init=False)
-
-    def __lt__(self, other: Event) -> bool:
-        return (self.cycle, self.order) < (other.cycle, other.order)
 
 
 class EventQueue:
@@ -33,7 +29,8 @@ class EventQueue:
 
     def __init__(self, now: Callable[[], int]) -> None:
         self._now = now
-        self._heap: list[Event] = []
+        # By cycle and order of scheduling.
+        self._heap: list[tuple[int, int, Event]] = []
         self._scheduled = 0
         # While events run, time is that of the event, not of the instruction behind it.
         self._running_at: int | None = None
@@ -47,32 +44,44 @@ class EventQueue:
     @property
     def next_cycle(self) -> int | None:
         """When the next event is due; None if there is none."""
-        while self._heap and self._heap[0].cancelled:
+        while self._heap and self._heap[0][2].cancelled:
             heapq.heappop(self._heap)
-        return self._heap[0].cycle if self._heap else None
+        return self._heap[0][0] if self._heap else None
 
     def at(self, cycle: int, action: Callable[[], None]) -> Event:
         """Have `action` called at `cycle`, at once after this instruction if that is over."""
-        event = Event(cycle, action, self._scheduled)
+        event = Event(cycle, action)
+        heapq.heappush(self._heap, (cycle, self._scheduled, event))
         self._scheduled += 1
-        heapq.heappush(self._heap, event)
-        self.on_change()
+        self._follow(cycle)
         return event
 
     def cancel(self, event: Event | None) -> None:
         """Have an event not happen; None and one that has happened are fine."""
         if event is not None and not event.cancelled:
+            was_next = self.next_cycle == event.cycle
             event.cancelled = True
+            if was_next:
+                self._follow(event.cycle)
+
+    def _follow(self, cycle: int) -> None:
+        """Something is to happen at this cycle, or no more."""
+        next_cycle = self.next_cycle
+        # While events run, run_due tells of the change, once all have happened.
+        if self._running_at is None and (next_cycle is None or next_cycle >= cycle):
             self.on_change()
 
     def run_due(self, cycle: int) -> None:
         """Let all happen that is due at `cycle` or before, each at its own time."""
-        while (due := self.next_cycle) is not None and due <= cycle:
-            event = heapq.heappop(self._heap)
-            event.cancelled = True
-            self._running_at = due
-            try:
+        next_cycle = self.next_cycle
+        if next_cycle is None or next_cycle > cycle:
+            return
+        try:
+            while (due := self.next_cycle) is not None and due <= cycle:
+                _, _, event = heapq.heappop(self._heap)
+                event.cancelled = True
+                self._running_at = due
                 event.action()
-            finally:
-                self._running_at = None
-        self.on_change()
+        finally:
+            self._running_at = None
+            self.on_change()

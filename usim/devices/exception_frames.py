@@ -28,6 +28,8 @@ _XPSR_PADDED: Final = 1 << 9
 _XPSR_THUMB: Final = 1 << 24
 _STKALIGN: Final = 1 << 9
 _BASIC_FRAME: Final = ("r0", "r1", "r2", "r3", "r12", "lr", "pc", "xpsr")
+_RESTORED_FROM_MSP: Final = ("msp", "control", "ipsr", *_BASIC_FRAME[:6], "xpsr")
+_RESTORED_FROM_PSP: Final = ("psp", *_RESTORED_FROM_MSP[1:])
 _FP_REGISTERS: Final = (*(f"s{i}" for i in range(16)), "fpscr")
 
 
@@ -80,12 +82,11 @@ class Frames:
         `ready` has FPCCR's bits for the faults that could be taken now.
         """
         engine = self._engine
-        sp = engine.read_register("sp")
+        sp, *values = engine.registers.read("sp", *_BASIC_FRAME)
         size = _EXTENDED_BYTES if with_fp else _BASIC_BYTES
         aligned = with_fp or bool(self._system.value(CCR) & _STKALIGN)
         padding = sp & 4 if aligned else 0
         frame_at = (sp - size - padding) & 0xFFFF_FFFF
-        values = list(engine.registers.read(*_BASIC_FRAME))
         values[6] &= ~1
         values[7] |= _XPSR_PADDED if padding else 0
         if with_fp and not self._fpu.stacks_lazily:
@@ -132,16 +133,17 @@ class Frames:
         engine = self._engine
         process_stack, with_fp = bool(exc_return & 4), not exc_return & 0x10
         active = frame.exception
-        # All while the handler's mode lasts: Unicorn refuses an unprivileged thread.
-        engine.write_register("psp" if process_stack else "msp", frame.stack_pointer)
-        control = engine.read_register("control") & ~(CONTROL_SPSEL | CONTROL_FPCA)
-        control |= CONTROL_SPSEL if process_stack else 0
-        engine.write_register("control", control | (CONTROL_FPCA if with_fp else 0))
-        engine.write_register("ipsr", active)
-        engine.registers.write(_BASIC_FRAME[:6], frame.values[:6])
+        status = frame.values[7] & (_XPSR_FLAGS | XPSR_IT) | active
         if with_fp:
             self._fpu.control &= ~LSPACT
             if frame.fp_values:
                 engine.registers.write(_FP_REGISTERS, frame.fp_values[: len(_FP_REGISTERS)])
-        engine.write_register("xpsr", frame.values[7] & (_XPSR_FLAGS | XPSR_IT) | active)
+        # All while the handler's mode lasts: Unicorn refuses an unprivileged thread.
+        control = engine.read_register("control") & ~(CONTROL_SPSEL | CONTROL_FPCA)
+        control |= CONTROL_SPSEL if process_stack else 0
+        control |= CONTROL_FPCA if with_fp else 0
+        engine.registers.write(
+            _RESTORED_FROM_PSP if process_stack else _RESTORED_FROM_MSP,
+            (frame.stack_pointer, control, active, *frame.values[:6], status),
+        )
         engine.jump(frame.values[6], thumb=bool(frame.values[7] & _XPSR_THUMB))

@@ -55,6 +55,7 @@ CHAIN_CYCLES: Final = 6
 # 17 floating-point words over a bus of 64 bits: assumed.
 FP_FRAME_CYCLES: Final = 9
 
+_HANDLER_STATE: Final = ("ipsr", "control", "lr")
 _EXC_RETURNS: Final = frozenset({0xE1, 0xE9, 0xED, 0xF1, 0xF9, 0xFD})
 _NONBASETHRDENA: Final = 1 << 0
 _FULL_ACCESS, _PRIVILEGED_ACCESS = 3, 1
@@ -113,14 +114,28 @@ class ExceptionModel:
             number = record_fault(self._system, stop, in_thumb_state=thumb)
             self._enter(self._escalated(number, stop), stop)
 
+    def next_to_enter(self) -> int | None:
+        """What waits and may be taken now, the masks included; None if nothing is."""
+        if self._nvic.next_exception() is None:
+            return None
+        return self._nvic.next_above(self._level())
+
     def enter_pending(self, stop: Stop) -> None:
         """Enter what waits, if it may be taken."""
-        number = self._nvic.next_above(self._level())
+        number = self.next_to_enter()
         if number is not None:
             self._enter(number, stop)
 
+    def is_return(self, stop: Stop) -> bool:
+        """Whether a branch to where returns go is one: in a thread it is none (B1.5.8)."""
+        if stop.kind is not StopKind.EXCEPTION_RETURN:
+            return False
+        return self._engine.read_register("ipsr") != 0
+
     def wakes(self) -> bool:
         """Whether what is pending ends WFI: PRIMASK does not count (B1.5.19)."""
+        if self._nvic.next_exception() is None:
+            return False
         basepri, faultmask = self._engine.registers.read("basepri", "faultmask")
         level = self._nvic.execution_priority(0, basepri, faultmask)
         return self._nvic.next_above(level) is not None
@@ -128,8 +143,9 @@ class ExceptionModel:
     @property
     def sleeps_on_exit(self) -> bool:
         """Whether the core sleeps now that it has returned to a thread (SCR.SLEEPONEXIT)."""
-        in_thread = self._engine.read_register("ipsr") == 0
-        return in_thread and bool(self._system.value(SCR) & _SLEEPONEXIT)
+        if not self._system.value(SCR) & _SLEEPONEXIT:
+            return False
+        return self._engine.read_register("ipsr") == 0
 
     @property
     def denies_fpu(self) -> bool:
@@ -199,8 +215,8 @@ class ExceptionModel:
 
     def _enter(self, number: int, stop: Stop) -> None:
         engine = self._engine
-        control = engine.read_register("control")
-        in_handler = engine.read_register("ipsr") != 0
+        control, running = engine.registers.read("control", "ipsr")
+        in_handler = running != 0
         process_stack = bool(control & CONTROL_SPSEL) and not in_handler
         with_fp = self._frames.uses_fpu(control)
         if engine.timer is not None:
@@ -213,10 +229,8 @@ class ExceptionModel:
 
     def _push(self, number: int, stop: Stop, *, with_fp: bool) -> int:
         """Stack; returns what comes first: `number`, or the fault of a stack that is no memory."""
-        level = self._level()
-        ready = sum(bit for fault, bit in READY.items() if self._nvic.group_priority(fault) < level)
         try:
-            self._frames.push(with_fp=with_fp, ready=ready)
+            self._frames.push(with_fp=with_fp, ready=self._ready_faults() if with_fp else 0)
         except AccessError as exc:
             denied = isinstance(exc, ProtectionError)
             self._system.set_bits(CFSR, MSTKERR if denied else STKERR)
@@ -224,8 +238,15 @@ class ExceptionModel:
             return self._first_of(derived, number)
         return number
 
+    def _ready_faults(self) -> int:
+        """FPCCR's bits for the faults that could be taken now."""
+        level = self._level()
+        return sum(bit for fault, bit in READY.items() if self._nvic.group_priority(fault) < level)
+
     def _latest(self, number: int) -> int:
         """What has arrived by now, if it comes before `number`."""
+        if self._nvic.next_exception() in (None, number):
+            return number
         arrived = self._nvic.next_above(self._level())
         return number if arrived is None else self._first_of(number, arrived)
 
@@ -242,10 +263,8 @@ class ExceptionModel:
         if handler is None:
             number, handler = self._without_vector(number, stop)
         engine.clear_it_state()
-        engine.write_register("ipsr", number)
-        control = engine.read_register("control")
-        engine.write_register("control", control & ~(CONTROL_SPSEL | CONTROL_FPCA))
-        engine.write_register("lr", exc_return)
+        control = engine.read_register("control") & ~(CONTROL_SPSEL | CONTROL_FPCA)
+        engine.registers.write(_HANDLER_STATE, (number, control, exc_return))
         self._nvic.activate(number)
         self.entered[number] = self.entered.get(number, 0) + 1
         for tell in self.on_enter:
@@ -296,17 +315,17 @@ class ExceptionModel:
     def _return(self, stop: Stop) -> None:
         """Unstack what entry stacked; the address branched to says what, bit 0 lost."""
         exc_return = stop.address | 1
-        running = self._engine.read_register("ipsr")
+        running, faultmask = self._engine.registers.read("ipsr", "faultmask")
         problem = self._problem_with(exc_return, running)
         self._nvic.deactivate(running)
         for tell in self.on_leave:
             tell(running)
-        if running != NMI:
+        if faultmask and running != NMI:
             self._engine.write_register("faultmask", 0)
         if problem:
             self._fail_return(INVPC, USAGE_FAULT, exc_return, stop)
             return
-        following = self._nvic.next_above(self._level())
+        following = self.next_to_enter()
         if following is not None:
             self._chain(following, exc_return, stop)
             return

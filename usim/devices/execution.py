@@ -102,36 +102,55 @@ class Execution:
 
     # Running.
 
-    def run(self, stop_address: int, instructions: int) -> Stop:
-        """Run for `instructions` or so: to `stop_address`, or to what the host has to handle."""
+    def run(self, stop_address: int, instructions: int, *, takes_returns: bool = False) -> Stop:
+        """Run for `instructions` or so: to `stop_address`, or to what the host has to handle.
+
+        That is not handlers' returns if this `takes_returns`.
+        """
         counter = self._engine.counter
         end = counter.executed + instructions
+        # Whether something may have become pending since the last instruction.
+        is_to_look = False
         while True:
-            if (stop := self._asked_for()) is not None:
-                return stop
-            if self._asleep and (kind := self._sleep()) is not None:
-                return Stop(kind, self._engine.pc)
+            if (asked := self._asked_for()) is not None:
+                return asked
+            if self._asleep:
+                if (kind := self._sleep()) is not None:
+                    return Stop(kind, self._engine.pc)
+                is_to_look = True
             if self._halt_asked or self._reset_asked:
                 continue
-            self._awaited = self.events.next_cycle
-            stop = self._engine.run(stop_address, max(end - counter.executed, 0))
+            if is_to_look and self._is_interrupted():
+                stop = Stop(StopKind.INTERRUPT, self._engine.pc)
+            else:
+                self._awaited = self.events.next_cycle
+                stop = self._engine.run(stop_address, max(end - counter.executed, 0))
             if stop.kind is not StopKind.WAITING and self.polling is not None:
                 self.polling.forget()
-            if not self._handle(stop):
+            is_to_look = stop.kind is StopKind.EVENT
+            if takes_returns and self._exceptions.is_return(stop):
+                self.take(stop)
+            elif not self._handle(stop):
                 return stop
             end -= min(_STOP_INSTRUCTIONS, instructions // _STOPS_IN_A_SLICE)
             if counter.executed >= end and stop.kind is StopKind.INTERRUPT:
                 return Stop(StopKind.SLICE, self._engine.pc)
 
+    def _is_interrupted(self) -> bool:
+        """Whether the engine, if it were started, would stop for an exception at once."""
+        due = self.events.next_cycle
+        if self._masks_interrupts or (due is not None and due <= self._now):
+            return False
+        return self._exceptions.next_to_enter() is not None
+
     def _asked_for(self) -> Stop | None:
-        pc = self._engine.pc
         if self._reset_asked:
             self._reset_asked = False
-            return Stop(StopKind.RESET, pc)
+            return Stop(StopKind.RESET, self._engine.pc)
         if self._halt_asked:
             self._halt_asked = False
             self._follow_events()
-            return Stop(StopKind.HALTED, pc)
+            return Stop(StopKind.HALTED, self._engine.pc)
         return None
 
     def _handle(self, stop: Stop) -> bool:

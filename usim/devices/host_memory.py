@@ -53,9 +53,13 @@ class HostMemory:
 
     def read(self, address: int, size_bytes: int) -> bytes:
         """Bytes from `address` on; AccessError where no memory is."""
+        pieces = self._pieces(address, size_bytes)
+        if len(pieces) == 1:
+            buffer, offset, _ = pieces[0]
+            return ctypes.string_at(ctypes.addressof(buffer) + offset, size_bytes)
         return b"".join(
             ctypes.string_at(ctypes.addressof(buffer) + offset, length)
-            for buffer, offset, length in self._pieces(address, size_bytes)
+            for buffer, offset, length in pieces
         )
 
     def write(self, address: int, data: bytes) -> None:

@@ -119,6 +119,8 @@ class Mpu:
 
     def denies(self, address: int, size_bytes: int, *, is_write: bool) -> bool:
         """Whether the core itself may not access this, as what runs now."""
+        if not self._control & _ENABLE:
+            return False
         right = _WRITE if is_write else _READ
         return bool(self._library.usim_protection_denies(self.pointer, address, size_bytes, right))
 

@@ -82,7 +82,9 @@ class Nvic:
 
     def active_priority(self) -> int:
         """The highest group priority of what is active; THREAD_PRIORITY if nothing is."""
-        return min(map(self.group_priority, bits_of(self.active)), default=THREAD_PRIORITY)
+        if not self.active:
+            return THREAD_PRIORITY
+        return min(map(self.group_priority, bits_of(self.active)))
 
     def execution_priority(self, primask: int, basepri: int, faultmask: int) -> int:
         """What an exception's group priority must be below to be taken (B1.5.4)."""
@@ -127,8 +129,8 @@ class Nvic:
     def next_exception(self) -> int | None:
         """Of what is pending and enabled, what would be taken first."""
         waiting = self.pending & self.enabled
-        if not waiting:
-            return None
+        if not waiting & waiting - 1:  # none or one
+            return waiting.bit_length() - 1 if waiting else None
         return min(bits_of(waiting), key=lambda number: (self.priority(number), number))
 
     def next_above(self, level: int) -> int | None:

@@ -11,7 +11,7 @@ from unicorn import Uc, UcError, unicorn_const
 from usim.devices.block_boundaries import boundaries_in, first_floating_point, instructions_in
 from usim.devices.registers import REGISTER_IDS
 from usim.devices.stops import INTERRUPTS, KINDS, NOT_EXECUTED, Stop, StopKind
-from usim.devices.unicorn_core import THUMB, XPSR_IT, UnicornCore
+from usim.devices.unicorn_core import THUMB, XPSR_IT, XPSR_T, UnicornCore
 from usim.devices.watchpoints import Watchpoints
 from usim.errors import DeviceError
 from usim.timing.counter import Entered, StopReason, Watchpoint
@@ -48,6 +48,12 @@ class UnicornEngine(UnicornCore):
         self._event_stop: int | None = None
         self._bad_access: _BadAccess | None = None
         self._interrupt: int | None = None
+        # What to do before a block runs, by why the native side has stopped there.
+        self._before_block: Final[dict[StopReason, Callable[[], Stop | None]]] = {
+            StopReason.NEW_BLOCK: self._inspect_block,
+            StopReason.EVENT_INSIDE: self._stop_at_event,
+            StopReason.USES_FPU: self._stop_at_fpu,
+        }
         self._watchpoints = Watchpoints(self._hooks, self.counter)
         self._uc.hook_add(unicorn_const.UC_HOOK_MEM_INVALID, self._on_bad_access)
         self._uc.hook_add(unicorn_const.UC_HOOK_INTR, self._on_interrupt)
@@ -74,13 +80,14 @@ class UnicornEngine(UnicornCore):
         self._hooks.thin_out()
         end = self.counter.executed + budget
         while True:
-            if not self.in_thumb_state:
-                return Stop(StopKind.UNDEFINED, self.pc)
+            pc, status = self.registers.read("pc", "xpsr")
+            if not status & XPSR_T:
+                return Stop(StopKind.UNDEFINED, pc & ~THUMB)
             self._hooks.hook_late_accesses()
             self.counter.arm(stop_address, max(end - self.counter.executed, 0))
             self._executed_before_run = self.counter.executed
             self._bad_access = self._interrupt = None
-            error = self._start()
+            error = self._start(pc)
             self._hooks.forget_stop()
             if self.timer is not None:
                 self.timer.raise_failure()
@@ -101,11 +108,11 @@ class UnicornEngine(UnicornCore):
             self._uc.ctl_flush_tb()
         return (self._hooks.hook_late_accesses() or changed) and self.counter.executed < end
 
-    def _start(self) -> UcError | None:
+    def _start(self, pc: int) -> UcError | None:
         self._is_running = True
         try:
             # No address is odd, so Unicorn's own `until` never matches.
-            self._uc.emu_start(self.read_register("pc") | THUMB, 0xFFFF_FFFF)
+            self._uc.emu_start(pc | THUMB, 0xFFFF_FFFF)
         except UcError as exc:
             return exc
         finally:
@@ -118,10 +125,10 @@ class UnicornEngine(UnicornCore):
             return self._stop_at_bad_access(self._bad_access)
         if self._interrupt is not None:
             return self._stop_at_interrupt(self._interrupt)
-        pc = self.read_register("pc")
+        pc, status = self.registers.read("pc", "xpsr")
         if error is not None:
             return self._stop_at_error(error, pc)
-        if not self.in_thumb_state:
+        if not status & XPSR_T:
             return Stop(StopKind.UNDEFINED, pc)  # going on would forget that
         if self.counter.stopped_inside and self.timer is not None:
             self.timer.rewind_to(pc)
@@ -134,13 +141,8 @@ class UnicornEngine(UnicornCore):
                 "the emulator cannot stop inside an IT block, which it runs as a whole, and "
                 f"ran on to {pc:#010x}: stop before the block or behind it"
             )
-        before_block: dict[StopReason, Callable[[], Stop | None]] = {
-            StopReason.NEW_BLOCK: self._inspect_block,
-            StopReason.EVENT_INSIDE: self._stop_at_event,
-            StopReason.USES_FPU: self._stop_at_fpu,
-        }
-        if reason in before_block:
-            return before_block[reason]()
+        if reason in self._before_block:
+            return self._before_block[reason]()
         if reason is StopReason.EVENT_DUE and not self._is_at_event(pc):
             return None
         if reason in (StopReason.ACCESS_DENIED, StopReason.IS_UNALIGNED):

@@ -182,7 +182,7 @@ class Platform:
     def region_at(self, address: int, size_bytes: int = 1) -> Region | None:
         """The region that holds all of [address, address + size_bytes), or None."""
         for region in (*self.regions, *self.external):
-            if region.contains(address, size_bytes):
+            if region.base <= address and address + size_bytes <= region.end:
                 return region
         return None
 

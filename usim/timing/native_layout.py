@@ -72,6 +72,18 @@ class Price(ctypes.Structure):
     )
 
 
+class Node(ctypes.Structure):
+    _fields_ = (
+        ("parent", ctypes.c_uint32),
+        ("function", ctypes.c_uint32),
+        ("first_child", ctypes.c_uint32),
+        ("next_sibling", ctypes.c_uint32),
+        ("calls", ctypes.c_uint64),
+        ("cycles", ctypes.c_uint64),
+        ("instructions", ctypes.c_uint64),
+    )
+
+
 PRICE_CALLBACK = ctypes.CFUNCTYPE(
     None, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32, ctypes.POINTER(Price)
 )

@@ -21,11 +21,11 @@ from usim.timing.native_layout import (
     MAKE_ROOM_CALLBACK,
     MAX_PRICES,
     MAX_STATES,
-    NODE_COUNT,
     NODE_DTYPE,
     PRICE_CALLBACK,
     PRICE_COUNT,
     PRICE_DTYPE,
+    Node,
     Price,
     Timer,
 )
@@ -60,9 +60,7 @@ class CycleTimer:
             memoryview(self._memory), PRICE_DTYPE, PRICE_COUNT, library.usim_timer_prices_offset()
         )
         self._nodes_offset = library.usim_timer_nodes_offset()
-        self._nodes: npt.NDArray[Any] = np.frombuffer(
-            memoryview(self._memory), NODE_DTYPE, NODE_COUNT, self._nodes_offset
-        )
+        self._first_node = ctypes.addressof(self._memory) + self._nodes_offset
         # For profiles: where the function starts that holds an address (0: unknown), and who is
         # told of a block that runs for the first time.
         self.function_at: Callable[[int], int] = lambda _: 0
@@ -133,9 +131,10 @@ class CycleTimer:
         part = self._issue(code[: pc - address], address, entry) if pc > address else None
         at.cycles -= whole.cycles - (part.cycles if part else 0)
         self._cuts[address, size, at.block_state, pc] += 1
-        node = self._nodes[at.node]
-        node["cycles"] -= span(entry, whole) - (span(entry, part) if part else 0)
-        node["instructions"] -= len(whole.slots) - (len(part.slots) if part else 0)
+        # numpy takes some microseconds for a row's field.
+        node = Node.from_address(self._first_node + at.node * ctypes.sizeof(Node))
+        node.cycles -= span(entry, whole) - (span(entry, part) if part else 0)
+        node.instructions -= len(whole.slots) - (len(part.slots) if part else 0)
         self._continue_in(part.state if part else entry)
         at.paused_at = pc + 1
 
@@ -155,12 +154,14 @@ class CycleTimer:
     def interrupt(self, cycles: int) -> None:
         """The pipeline was emptied, and something else took `cycles`: an exception's entry, say."""
         # The last instruction is finished meanwhile.
-        taken = max(cycles, self._in_flight_now())
-        self._interruptions += taken - self._in_flight_now()
-        self._state.cycles += taken
-        self._state.state = self._state.after_mispredict
-        self._state.previous = None
-        self._state.paused_at = 0
+        in_flight_cycles = self._in_flight_now()
+        taken = max(cycles, in_flight_cycles)
+        self._interruptions += taken - in_flight_cycles
+        at = self._state
+        at.cycles += taken
+        at.state = at.after_mispredict
+        at.previous = None
+        at.paused_at = 0
         if self._memory_model is not None:
             self._memory_model.drain()
 
@@ -201,7 +202,7 @@ class CycleTimer:
     def _in_flight_now(self) -> int:
         previous = self._state.previous
         if previous:
-            return int(ctypes.cast(previous, ctypes.POINTER(Price)).contents.in_flight)
+            return int(Price.from_address(previous).in_flight)
         return in_flight(self._states[self._state.state])
 
     @property
