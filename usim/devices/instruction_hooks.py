@@ -63,7 +63,8 @@ class InstructionHooks(UnicornHooks):
         self._register_spaces: list[range] = []
         self._serving_register = False
         self._unhooked_accesses: list[int] = []
-        self._passing: Hook | None = None
+        # That of stop_once(), and where it stands.
+        self._passing: tuple[Hook, int] | None = None
         # Told once a block is met that may write CONTROL.
         self.on_control_write: Callable[[], None] = lambda: None
         self.add(unicorn_const.UC_HOOK_BLOCK, "usim_on_block", EVERYWHERE)
@@ -125,17 +126,19 @@ class InstructionHooks(UnicornHooks):
     def stop_once(self, address: int) -> None:
         """Have the current block, which has not run, end before the instruction at `address`."""
         start, size_bytes = self._counter.block
-        self._passing = self.add(
-            unicorn_const.UC_HOOK_CODE, "usim_on_stop_address", (address, address)
-        )
+        hook = self.add(unicorn_const.UC_HOOK_CODE, "usim_on_stop_address", (address, address))
+        self._passing = hook, address
         self._counter.stop_inside_at(address)
         self._uc.ctl_remove_cache(start, start + size_bytes)
 
     def forget_stop(self) -> None:
-        """The run is over that stop_once() was for. Unicorn drops the hook's translations."""
+        """The run is over that stop_once() was for."""
         if self._passing is not None:
-            self.remove(self._passing)
+            hook, address = self._passing
             self._passing = None
+            self.remove(hook)
+            # Unicorn keeps translations with calls of a hook that is no more, and loops are slow.
+            self._uc.ctl_remove_cache(address, address + 1)
             self._counter.stop_inside_at(None)
 
     def inspect_block(self, address: int, size_bytes: int) -> None:
