@@ -170,7 +170,7 @@ class InstructionHooks(UnicornHooks):
             hooked += [
                 self.hook_once(place, "usim_on_multiple")
                 for place in instructions_in(code, address)
-                if code[place - address + 1] >> 4 in (0xC, 0xE)
+                if self._counter.must_be_aligned(code[place - address :])
             ]
         if InspectReason.SEND_EVENT in self._counter.inspect_reasons:
             hooked += [

@@ -313,6 +313,11 @@ class InstructionCounter:
             self._library.usim_counter_look_again(self.pointer)
         self._state.traps_unaligned = int(single)
 
+    def must_be_aligned(self, code: bytes) -> bool:
+        """Whether an instruction that begins `code` is one that check_alignment() is about."""
+        first, second = (int.from_bytes(code[at : at + 2], "little") for at in (0, 2))
+        return bool(self._library.usim_must_be_aligned(first, second))
+
     def enter_next(self, how: Entered) -> None:
         """The block that runs next has been met before it could run."""
         self._state.entered = how

@@ -31,6 +31,8 @@ def native_library() -> ctypes.CDLL:
     library.usim_counter_holds_code.restype = ctypes.c_uint32
     library.usim_counter_forget.argtypes = [ctypes.c_void_p]
     library.usim_counter_forget.restype = None
+    library.usim_must_be_aligned.argtypes = [ctypes.c_uint32, ctypes.c_uint32]
+    library.usim_must_be_aligned.restype = ctypes.c_uint32
     library.usim_counter_look_again.argtypes = [ctypes.c_void_p]
     library.usim_counter_look_again.restype = None
     library.usim_counter_hook_again.argtypes = [ctypes.c_void_p]

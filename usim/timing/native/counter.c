@@ -118,14 +118,15 @@ static uint32_t any_register_points_at_registers(counter_t *counter) {
 
 /*
  * The base register of an instruction whose address must be a multiple of 4 (A3.2.1): LDM, STM,
- * LDRD, STRD, VLDR, VSTR, VLDM, VSTM. NO_BASE for any other, and for those relative to the pc.
+ * LDRD, STRD, VLDR, VSTR, VLDM, VSTM. NO_BASE for any other, and for those relative to the pc or
+ * the stack pointer, which is a multiple of 4 whatever is written to it (B1.4.1).
  */
 static uint32_t base_of_aligned(uint16_t first, uint16_t second) {
     const uint32_t base = first & 0xFU;
     if ((first & 0xF000U) == 0xC000U) {
         return (first >> 8) & 7U;
     }
-    if (base == 15U) {
+    if (base == 13U || base == 15U) {
         return NO_BASE;
     }
     const uint32_t writes_back_or_indexes = (first & 0x0120U) != 0U;
@@ -134,6 +135,11 @@ static uint32_t base_of_aligned(uint16_t first, uint16_t second) {
     const uint32_t floating = (first & 0xFE00U) == 0xEC00U && (second & 0x0E00U) == 0x0A00U &&
                               ((first & 0x01A0U) != 0U || (first & 0x0040U) == 0U);
     return multiple != 0U || dual != 0U || floating != 0U ? base : NO_BASE;
+}
+
+/* Whether the address of an instruction has to be looked at when it runs. */
+USIM_EXPORT uint32_t usim_must_be_aligned(uint32_t first, uint32_t second) {
+    return base_of_aligned((uint16_t)first, (uint16_t)second) != NO_BASE;
 }
 
 /*
