@@ -105,6 +105,17 @@ def test_matches_go_on_while_nobody_but_the_handler_looks():
     assert bed.line.rises == [began + 10 * period + at for period in range(5) for at in (4, 9)]
 
 
+@pytest.mark.parametrize(("ahead", "ticks"), [(2, 2), (3, 3), (1, 1001)])
+def test_a_compare_value_that_the_count_has_reached_by_then_matches(ahead, ticks):
+    """Two ticks ahead is as near as the time that the value takes allows."""
+    bed = Bed()
+    bed.enable(999, 500)
+    bed[CR] = ENABLE | CNTSTRT
+    bed.bench.run(100)
+    bed[CMP] = 100 + ahead
+    assert bed.bench.cycles_until(lambda: bool(bed[ISR] & CMPM)) == ticks
+
+
 def test_it_starts_two_counts_after_it_was_enabled():
     bed = Bed()
     bed[CFGR] = 3 << 9

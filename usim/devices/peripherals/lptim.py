@@ -156,7 +156,11 @@ class LowPowerTimer(TickedBlock):
         self._transfers[offset].set(self._clock.ticks() + _TRANSFER_TICKS)
 
     def _take_over(self, offset: int, tick: int) -> None:
-        """A value has reached the kernel; with PRELOAD it waits for the end of the period."""
+        """A value has reached the kernel; with PRELOAD it waits for the end of the period.
+
+        One that finds the count there already is a match: RIOT's rtt relies on it, which sets CMP
+        two ticks ahead.
+        """
         self._advance_to(tick)
         counter = self._counter
         compare, reload = counter.compare
@@ -164,7 +168,9 @@ class LowPowerTimer(TickedBlock):
             buffered.written = self._values[offset]
             if not self._values[CFGR] & _PRELOAD or not counter.enabled:
                 buffered.load()
-        self._values[ISR] |= _ARROK if offset == ARR else _CMPOK
+        done, match = (_ARROK, _ARRM) if offset == ARR else (_CMPOK, _CMPM)
+        is_there = counter.enabled and counter.value == buffered.active == buffered.written
+        self._values[ISR] |= done | (match if is_there else 0)
         self._settle()
 
     def _prescaler(self) -> int:
