@@ -50,15 +50,15 @@ def test_the_registers_have_their_reset_values():
     assert [bed[offset] for offset in range(0, 0x20, 4)] == [0, 0, 0, 0, 0, 0, 1, 0]
 
 
-def test_values_reach_the_kernel_after_two_of_its_ticks():
+def test_values_reach_the_kernel_after_three_of_its_ticks():
     bed = Bed(Fraction(1, 100))
     bed[CR] = ENABLE
     bed[ARR] = 9
     assert bed[ARR] == 9
-    assert bed.bench.cycles_until(lambda: bool(bed[ISR] & ARROK)) == 200
+    assert bed.bench.cycles_until(lambda: bool(bed[ISR] & ARROK)) == 300
     bed[CMP] = 5
     assert bed[ISR] == ARROK
-    assert bed.bench.cycles_until(lambda: bool(bed[ISR] & CMPOK)) == 200
+    assert bed.bench.cycles_until(lambda: bool(bed[ISR] & CMPOK)) == 300
 
 
 @pytest.mark.parametrize("prescaler", range(8))
@@ -105,15 +105,32 @@ def test_matches_go_on_while_nobody_but_the_handler_looks():
     assert bed.line.rises == [began + 10 * period + at for period in range(5) for at in (4, 9)]
 
 
-@pytest.mark.parametrize(("ahead", "ticks"), [(2, 2), (3, 3), (1, 1001)])
-def test_a_compare_value_that_the_count_has_reached_by_then_matches(ahead, ticks):
-    """Two ticks ahead is as near as the time that the value takes allows."""
+@pytest.mark.parametrize(
+    ("before", "compare", "ticks"),
+    [(500, 104, 4), (500, 103, 3), (500, 101, 3), (500, 7, 3), (50, 104, 4), (50, 103, 1003)],
+)
+def test_a_compare_value_behind_the_count_matches_at_once_unless_the_last_one_was(
+    before, compare, ticks
+):
+    """It takes three ticks from 100 on; the condition has to begin anew."""
     bed = Bed()
-    bed.enable(999, 500)
+    bed.enable(999, before)
     bed[CR] = ENABLE | CNTSTRT
     bed.bench.run(100)
-    bed[CMP] = 100 + ahead
+    bed[ICR] = CMPM
+    bed[CMP] = compare
     assert bed.bench.cycles_until(lambda: bool(bed[ISR] & CMPM)) == ticks
+
+
+def test_a_compare_value_that_is_not_below_the_auto_reload_value_never_matches():
+    bed = Bed()
+    bed[IER] = CMPM
+    for compare in (9, 10):
+        bed.enable(9, compare)
+        bed[CR] = ENABLE | CNTSTRT
+        bed.bench.run(100)
+        assert bed[ISR] & (CMPM | ARRM) == ARRM
+        bed[CR] = 0
 
 
 def test_it_starts_two_counts_after_it_was_enabled():

@@ -41,9 +41,9 @@ _BY_PINS: Final = 1 << 0 | 3 << 17 | 1 << 23 | 1 << 24
 _MASK: Final = 0xFFFF
 # Of the counter's clock, from ENABLE until it counts (LPTIM_CR.ENABLE).
 _ENABLING_COUNTS: Final = 2
-# Of the kernel clock, from a write of ARR or CMP until ARROK or CMPOK. The manual gives no figure:
-# two flip-flops take a value from one clock to another.
-_TRANSFER_TICKS: Final = 2
+# Of the kernel clock, from a write of ARR or CMP until ARROK or CMPOK. The manual gives no figure;
+# about three were measured on an STM32L4's (the FreeRTOS port LPTIM-Tick).
+_TRANSFER_TICKS: Final = 3
 # What the counter compares with, by channel.
 _COMPARE, _RELOAD = 0, 1
 
@@ -158,20 +158,29 @@ class LowPowerTimer(TickedBlock):
     def _take_over(self, offset: int, tick: int) -> None:
         """A value has reached the kernel; with PRELOAD it waits for the end of the period.
 
-        One that finds the count there already is a match: RIOT's rtt relies on it, which sets CMP
-        two ticks ahead.
+        A compare value that is behind the count matches at once, if that before was not
+        (measured, see _is_past).
         """
         self._advance_to(tick)
         counter = self._counter
         compare, reload = counter.compare
+        was_past = self._is_past(compare.active)
         for buffered in (counter.reload, reload) if offset == ARR else (compare,):
             buffered.written = self._values[offset]
             if not self._values[CFGR] & _PRELOAD or not counter.enabled:
                 buffered.load()
-        done, match = (_ARROK, _ARRM) if offset == ARR else (_CMPOK, _CMPM)
-        is_there = counter.enabled and counter.value == buffered.active == buffered.written
-        self._values[ISR] |= done | (match if is_there else 0)
+        self._values[ISR] |= _ARROK if offset == ARR else _CMPOK
+        if offset == CMP and self._is_past(compare.active) and not was_past:
+            self._values[ISR] |= _CMPM
         self._settle()
+
+    def _is_past(self, compare: int) -> bool:
+        """The timer's own condition, whose beginning sets CMPM.
+
+        Measured on STM32L0 and STM32L4 (Sub-IoT's driver, LPTIM-Tick), whose timer is the same.
+        """
+        counter = self._counter
+        return counter.enabled and compare <= counter.value != counter.reload.active
 
     def _prescaler(self) -> int:
         return (1 << (self._values[CFGR] >> 9 & 7)) - 1
@@ -191,6 +200,9 @@ class LowPowerTimer(TickedBlock):
 
     def _settle(self) -> None:
         """Drive the line, and wake up for the next flag that is not set yet."""
+        compare, reload = self._counter.compare
+        does_compare = compare.active < reload.active
+        self._counter.comparing = does_compare << _COMPARE | 1 << _RELOAD
         status = self._values[ISR]
         self._line.set(bool(status & self._values[IER]))
         missing = (not status & _CMPM) << _COMPARE | (not status & _ARRM) << _RELOAD
