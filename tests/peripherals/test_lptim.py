@@ -74,21 +74,21 @@ def test_it_counts_prescaled_ticks_to_the_auto_reload_value(prescaler):
     assert counts == [n % 10 for n in range(25)]
 
 
-def test_matches_are_flagged_when_the_count_gets_there():
+def test_matches_are_flagged_a_count_after_they_are_reached():
     bed = Bed()
     bed[IER] = ARRM | CMPM
     bed.enable(9, 4)
     began = bed.bench.cycle
     bed[CR] = ENABLE | CNTSTRT
     bed.bench.run(100)
-    assert bed.line.rises == [began + 4]
+    assert bed.line.rises == [began + 5]
     assert bed[ISR] == CMPM | ARRM
     bed[ICR] = CMPM | ARRM
     assert not bed.line.level
-    bed.bench.run_to(began + 108)
-    bed[ICR] = CMPM
     bed.bench.run_to(began + 109)
-    assert bed.line.rises[1:] == [began + 104, began + 109]
+    bed[ICR] = CMPM
+    bed.bench.run_to(began + 110)
+    assert bed.line.rises[1:] == [began + 105, began + 110]
     assert bed[ISR] == ARRM
 
 
@@ -102,17 +102,17 @@ def test_matches_go_on_while_nobody_but_the_handler_looks():
     for _ in range(10):
         bed.bench.cycles_until(lambda: bed.line.level)
         bed[ICR] = CMPM | ARRM
-    assert bed.line.rises == [began + 10 * period + at for period in range(5) for at in (4, 9)]
+    assert bed.line.rises == [began + 10 * period + at for period in range(5) for at in (5, 10)]
 
 
 @pytest.mark.parametrize(
     ("before", "compare", "ticks"),
-    [(500, 104, 4), (500, 103, 3), (500, 101, 3), (500, 7, 3), (50, 104, 4), (50, 103, 1003)],
+    [(500, 104, 5), (500, 103, 4), (500, 101, 3), (500, 7, 3), (50, 104, 5), (50, 102, 1003)],
 )
 def test_a_compare_value_behind_the_count_matches_at_once_unless_the_last_one_was(
     before, compare, ticks
 ):
-    """It takes three ticks from 100 on; the condition has to begin anew."""
+    """Three ticks from 100 on, and a count to the flag; the condition has to begin anew."""
     bed = Bed()
     bed.enable(999, before)
     bed[CR] = ENABLE | CNTSTRT
@@ -161,7 +161,9 @@ def test_a_single_count_ends_at_zero_and_can_be_had_again():
     for _ in range(2):
         bed[CR] = ENABLE | SNGSTRT
         bed.bench.run(9)
-        assert (bed[CNT], bed[ISR] & ARRM) == (9, ARRM)
+        assert (bed[CNT], bed[ISR] & ARRM) == (9, 0)
+        bed.bench.run(1)
+        assert (bed[CNT], bed[ISR] & ARRM) == (0, ARRM)
         bed[ICR] = ARRM
         bed.bench.run(100)
         assert (bed[CNT], bed[ISR] & ARRM) == (0, 0)

@@ -44,12 +44,13 @@ _ENABLING_COUNTS: Final = 2
 # Of the kernel clock, from a write of ARR or CMP until ARROK or CMPOK. The manual gives no figure;
 # about three were measured on an STM32L4's (the FreeRTOS port LPTIM-Tick).
 _TRANSFER_TICKS: Final = 3
-# What the counter compares with, by channel.
-_COMPARE, _RELOAD = 0, 1
+# A flag is set a count after CNT has reached its value: CMPM as measured (LPTIM-Tick), and ARRM,
+# which is at the roll-over then, as Zephyr's driver has it: it adds a period to CNT with ARRM set.
+_FLAG_COUNTS: Final = 1
 
 
 class LowPowerTimer(TickedBlock):
-    """LPTIM1, counting up from zero to ARR; flags are set as CNT reaches ARR and CMP."""
+    """LPTIM1, counting up from zero to ARR; flags are set a count after ARR and CMP."""
 
     name = "LPTIM1"
     reset_values: ClassVar[Mapping[int, int]] = {
@@ -109,13 +110,9 @@ class LowPowerTimer(TickedBlock):
         """The kernel's logic as after a reset; what it compares with stays."""
         for transfer in self._transfers.values():
             transfer.set(None)
-        compare, reload = self._values[CMP], self._values[ARR]
-        self._counter = Counter(
-            _MASK,
-            Buffered(reload, reload),
-            compare=(Buffered(compare, compare), Buffered(reload, reload)),
-            comparing=1 << _COMPARE | 1 << _RELOAD,
-        )
+        flagged_at, reload = self._values[CMP] + _FLAG_COUNTS, self._values[ARR]
+        compare = Buffered(flagged_at, flagged_at)
+        self._counter = Counter(_MASK, Buffered(reload, reload), compare=(compare,), comparing=1)
         self._reached = self._ready_at = self._clock.ticks()
         self._was_started = False
 
@@ -158,29 +155,28 @@ class LowPowerTimer(TickedBlock):
     def _take_over(self, offset: int, tick: int) -> None:
         """A value has reached the kernel; with PRELOAD it waits for the end of the period.
 
-        A compare value that is behind the count matches at once, if that before was not
-        (measured, see _is_past).
+        A compare value behind the count matches at once, unless the one before was behind as well.
         """
         self._advance_to(tick)
         counter = self._counter
-        compare, reload = counter.compare
-        was_past = self._is_past(compare.active)
-        for buffered in (counter.reload, reload) if offset == ARR else (compare,):
-            buffered.written = self._values[offset]
-            if not self._values[CFGR] & _PRELOAD or not counter.enabled:
-                buffered.load()
+        was_behind = self._is_compare_behind()
+        buffered = counter.reload if offset == ARR else counter.compare[0]
+        buffered.written = self._values[offset] + (_FLAG_COUNTS if offset == CMP else 0)
+        if not self._values[CFGR] & _PRELOAD or not counter.enabled:
+            buffered.load()
         self._values[ISR] |= _ARROK if offset == ARR else _CMPOK
-        if offset == CMP and self._is_past(compare.active) and not was_past:
+        if offset == CMP and self._is_compare_behind() and not was_behind:
             self._values[ISR] |= _CMPM
         self._settle()
 
-    def _is_past(self, compare: int) -> bool:
-        """The timer's own condition, whose beginning sets CMPM.
+    def _is_compare_behind(self) -> bool:
+        """The timer compares with CNT >= CMP and CNT != ARR, and flags that this begins.
 
         Measured on STM32L0 and STM32L4 (Sub-IoT's driver, LPTIM-Tick), whose timer is the same.
         """
         counter = self._counter
-        return counter.enabled and compare <= counter.value != counter.reload.active
+        flagged_at = counter.compare[0].active
+        return counter.enabled and flagged_at <= counter.value != counter.reload.active
 
     def _prescaler(self) -> int:
         return (1 << (self._values[CFGR] >> 9 & 7)) - 1
@@ -193,18 +189,15 @@ class LowPowerTimer(TickedBlock):
             return
         passed = self._counter.advance(tick - self._reached)
         self._reached = tick
-        self._values[ISR] |= _CMPM * (passed.matched >> _COMPARE & 1)
-        self._values[ISR] |= _ARRM * (passed.matched >> _RELOAD & 1)
-        if passed.matched or self._alarm.tick is None:
+        self._values[ISR] |= _CMPM * passed.matched | _ARRM * passed.updated
+        if passed.matched or passed.updated or self._alarm.tick is None:
             self._settle()
 
     def _settle(self) -> None:
         """Drive the line, and wake up for the next flag that is not set yet."""
-        compare, reload = self._counter.compare
-        does_compare = compare.active < reload.active
-        self._counter.comparing = does_compare << _COMPARE | 1 << _RELOAD
+        counter = self._counter
+        counter.comparing = int(counter.compare[0].active <= counter.reload.active)
         status = self._values[ISR]
         self._line.set(bool(status & self._values[IER]))
-        missing = (not status & _CMPM) << _COMPARE | (not status & _ARRM) << _RELOAD
-        ticks = self._counter.ticks_to_next(missing, update=False)
+        ticks = counter.ticks_to_next(int(not status & _CMPM), update=not status & _ARRM)
         self._alarm.set(None if ticks is None else self._reached + ticks)
