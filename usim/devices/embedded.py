@@ -199,10 +199,10 @@ class EmbeddedDevice(Device):
         Interrupts are taken and sleep is skipped on the way; faults and SVC are for
         take_exception(), and handlers' returns unless this `takes_returns`. SLEEP: nothing that is
         scheduled can wake the core. RESET: the program or a watchdog asks for one. HALTED: halt()
-        was called. LockupError if an interrupt, or a return that is taken, ends in one.
+        was called. LockupError where an exception that is taken ends in one.
         """
-        execution = self.core.execution
-        return execution.run(stop_address & ~1, instructions, takes_returns=takes_returns)
+        run = self.core.execution.run
+        return run(stop_address & ~1, instructions, takes_returns=takes_returns)
 
     def set_breakpoints(self, addresses: Collection[int]) -> None:
         """Have `run_slice` stop at these addresses too (REACHED)."""
