@@ -48,3 +48,14 @@ def test_a_cancelled_event_does_not_happen_and_is_not_waited_for():
     queue.cancel(None)
     assert queue.next_cycle == 20
     assert changes == [10, 10, 20]
+
+
+def test_it_is_never_earlier_than_what_has_happened():
+    """The core may stand a few cycles before it, at an instruction that waits for its operands."""
+    cycle = 97
+    queue = EventQueue(lambda: cycle)
+    queue.at(100, lambda: None)
+    queue.run_due(100)
+    assert queue.now == 100
+    cycle = 103
+    assert queue.now == 103

@@ -34,12 +34,19 @@ class EventQueue:
         self._scheduled = 0
         # While events run, time is that of the event, not of the instruction behind it.
         self._running_at: int | None = None
+        # The core may have stopped a few cycles before an event, at an instruction that waits.
+        self._happened_at = 0
         self.on_change: Callable[[], None] = lambda: None
 
     @property
     def now(self) -> int:
-        """The cycle: of the event that happens, or of the instruction that runs."""
-        return self._now() if self._running_at is None else self._running_at
+        """The cycle: of the event that happens, or of the instruction that runs.
+
+        Never before an event that has happened.
+        """
+        if self._running_at is not None:
+            return self._running_at
+        return max(self._now(), self._happened_at)
 
     @property
     def next_cycle(self) -> int | None:
@@ -81,6 +88,7 @@ class EventQueue:
                 _, _, event = heapq.heappop(self._heap)
                 event.cancelled = True
                 self._running_at = due
+                self._happened_at = max(self._happened_at, due)
                 event.action()
         finally:
             self._running_at = None
