@@ -10,7 +10,6 @@ import pytest
 from machine import (
     DTCM,
     FLASH,
-    FLASH_ITCM,
     ITCM,
     SRAM,
     SRAM_DATA,
@@ -75,28 +74,32 @@ def test_a_block_of_words_waits_for_each_of_its_lines(m):
 
 
 @pytest.mark.parametrize("chip", WAY)
-def test_four_lines_of_a_set_stay_and_the_fifth_takes_the_oldest_place(chip):
+def test_four_lines_of_a_set_stay_and_the_fifth_takes_the_place_whose_turn_it_is(chip):
     with machine(platform=chip) as m:
         m.caches(instruction=True, data=True)
         step = WAY[chip]
         assert waits(m, walk(step, 4)) == 4 * FIGURES.sram_fill
         assert waits(m, walk(step, 4)) == 0
-        # Used again, the first is no longer the oldest: the second has to go.
+        # Used again, the first has to go all the same.
         assert waits(m, "ldr r1, [r0]") == 0
         assert waits(m, "ldr r1, [r0]", r0=SRAM_DATA + 4 * step) == FIGURES.sram_fill
-        assert waits(m, "ldr r1, [r0]") == 0
-        assert waits(m, "ldr r1, [r0]", r0=SRAM_DATA + step) == FIGURES.sram_fill
+        assert waits(m, walk(step, 3), r0=SRAM_DATA + step) == 0
+        assert waits(m, "ldr r1, [r0]") == FIGURES.sram_fill
 
 
 @pytest.mark.parametrize(
-    ("chip", "again"), [("stm32f746", 256), ("stm32f767", 0)], ids=["4 KiB", "16 KiB"]
+    ("chip", "least", "most"),
+    [("stm32f746", 0.6, 0.7), ("stm32f767", 0, 0)],
+    ids=["4 KiB", "16 KiB"],
 )
-def test_eight_kibibytes_stay_only_in_the_larger_cache(chip, again):
+def test_eight_kibibytes_stay_only_in_the_larger_cache(chip, least, most):
+    """An STM32F746 finds a third of them again in its 4 KiB: 36.1 ns a load, 14.0 for a hit, 46.0
+    if nearly all miss (docs/timing.md)."""
     with machine(platform=chip) as m:
         m.caches(instruction=True, data=True)
         assert waits(m, walk(LINE_BYTES, 256)) == 256 * FIGURES.sram_fill
-        # In the smaller one, least recently used is always what comes next.
-        assert waits(m, walk(LINE_BYTES, 256)) == again * FIGURES.sram_fill
+        again = [waits(m, walk(LINE_BYTES, 256)) for _ in range(20)]
+        assert least <= sum(again[4:]) / 16 / 256 / FIGURES.sram_fill <= most
 
 
 def test_what_fits_stays(m):
@@ -148,6 +151,35 @@ def test_a_line_that_was_only_read_is_not_written_back(m):
     assert waits(m, walk(1024, 20)) == 20 * FIGURES.sram_fill
 
 
+# Dynamic read allocate mode (TRM 5.9.1).
+
+FILL_LINES = "1: stm r0!, {r5-r8}; stm r0!, {r5-r8}; subs r4, #1; bne 1b"
+
+
+def test_whole_lines_that_are_written_are_not_brought_in_after_the_third(m):
+    """As on an STM32F746, which fills 64 KiB as fast as 4 KiB: 756 and 751 MB/s."""
+    waited = waits(m, f"movs r4, #100; {FILL_LINES}")
+    assert m.misses() == 3
+    assert waited < 5 * 100
+    assert waits(m, "ldr r1, [r0]", r0=SRAM_DATA + 50 * LINE_BYTES) == FIGURES.sram_fill
+
+
+def test_lines_that_are_written_in_part_are_brought_in(m):
+    text = "movs r4, #100; 1: stm r0!, {r5-r8}; add r0, #16; subs r4, #1; bne 1b"
+    waits(m, text)
+    assert m.misses() == 100
+
+
+def test_lines_that_are_written_slowly_are_brought_in(m):
+    waits(m, f"movs r4, #100; 1: str r5, [r0], #4; {REST}; subs r4, #1; bne 1b")
+    assert m.misses() == 13
+
+
+def test_writing_elsewhere_ends_it(m):
+    waits(m, f"movs r4, #10; {FILL_LINES}; str r1, [r0, #64]; str r1, [r0, #128]")
+    assert m.misses() == 3 + 1
+
+
 # Without a cache.
 
 
@@ -183,6 +215,14 @@ def test_tightly_coupled_memory_costs_nothing(m, access, cached):
     assert m.misses() == m.hits() == 0
 
 
+def test_sdram_of_a_board_is_waited_for_each_time():
+    """Device memory. On a Discovery kit a load in a chain takes 104 ns, 14 ns of it in TCM too."""
+    with machine(platform="stm32f746g_disco") as m:
+        m.caches(instruction=True, data=True)
+        assert waits(m, walk(4, 10), r0=0xC000_0000) == 10 * FIGURES.sdram_load
+        assert m.misses() == m.hits() == 0
+
+
 def test_code_in_the_itcm_and_literals_beside_it_cost_nothing(m):
     assert waits(m, "ldr r1, 1f; b 2f; .balign 4; 1: .word 1; 2: nop") == 0
 
@@ -216,20 +256,23 @@ def test_code_larger_than_the_cache_is_fetched_again(m):
         assert small.misses("instruction") > 2 * 160
 
 
-def test_without_a_cache_each_fetch_waits(m):
+def test_without_a_cache_each_line_of_code_waits(m):
     m.caches(instruction=False, data=False)
-    assert waits(m, straight(15), SRAM) == 4 * FIGURES.sram_uncached_fetch
+    assert waits(m, straight(63), SRAM) == 4 * FIGURES.sram_fill
     m.device.reset()
-    assert waits(m, straight(15), FLASH) == 4 * FIGURES.flash_uncached_fetch
+    assert waits(m, straight(63), FLASH) == 4 * FIGURES.flash_fill
 
 
-def test_the_alias_of_the_flash_is_fetched_through_the_art_accelerator(m):
-    """It has 64 lines of its own, whether the instruction cache is on or not."""
+def test_without_a_cache_a_loop_that_fits_into_two_line_buffers_is_fetched_once(m):
+    """As on an STM32F767: a loop of two stores takes two cycles (docs/timing.md)."""
     m.caches(instruction=False, data=False)
-    text = f"movs r4, #5; 1: {straight(30)}; subs r4, #1; bne 1b"
-    assert waits(m, text, FLASH_ITCM) == m.misses("art") * FIGURES.art_fill
-    assert m.misses("art") == 3
-    assert m.misses("instruction") == 0
+    assert waits(m, "movs r4, #50; 1: nop; subs r4, #1; bne 1b", FLASH) == FIGURES.flash_fill
+    m.device.reset()
+    loop = f"nop; nop; movs r4, #50; 1: {straight(26)}; subs r4, #1; bne 1b"
+    assert waits(m, loop, FLASH) == 2 * FIGURES.flash_fill
+    m.device.reset()
+    longer = f"nop; nop; movs r4, #50; 1: {straight(42)}; subs r4, #1; bne 1b"
+    assert waits(m, longer, FLASH) > 100 * FIGURES.flash_fill
 
 
 # As a program switches and maintains them.

@@ -16,6 +16,7 @@ from usim.timing.memory import MemoryModel
 _LOG = logging.getLogger(__name__)
 _HZ_A_WAIT_STATE: Final = 30_000_000
 _LATENCY: Final = 0xF
+_PRFTEN: Final = 1 << 8
 _ARTEN: Final = 1 << 9
 _ARTRST: Final = 1 << 11
 
@@ -47,12 +48,14 @@ class FlashTiming:
     def set_nominal(self, wait_states: int) -> None:
         """As the platform states it, until a program writes FLASH_ACR."""
         if self._memory is not None:
-            self._memory.set_flash(wait_states, art=True)
+            self._memory.set_flash(wait_states, art=True, prefetch=True)
 
     def _follow(self, acr: int) -> None:
         if self._memory is None:
             return
-        self._memory.set_flash(acr & _LATENCY, art=bool(acr & _ARTEN))
+        self._memory.set_flash(
+            acr & _LATENCY, art=bool(acr & _ARTEN), prefetch=bool(acr & _PRFTEN)
+        )
         if acr & _ARTRST and not acr & _ARTEN:  # "can be set only when the ART is disabled" (3.7.1)
             self._memory.empty_art()
 

@@ -1,10 +1,12 @@
 """The memory model's figures and its native side: caches, ART, line fills, wait states.
 
-Sources: geometry from platform.yaml. [R] one model measured with its weights in flash and in RAM on
-an STM32F746 gives flash fill = 7.3 + 0.76 x SRAM fill, SRAM fill between 10 and 12 cycles. [W] a
-256-bit row of flash stalls about 8 cycles at 7 wait states. [D] calibrated on Dhrystone with caches
-off against on, on an STM32F746 and an STM32F723 (docs/timing.md, "With memory in play"): average
-waits in programs, fetches and loads overlapping, and not the latency of a lone access.
+Sources: geometry from platform.yaml. [M] a memory benchmark's chains of loads and sequential reads
+and writes, measured on an STM32F746 with its source (github.com/owhinata/stm32f746g-disco). [R] one
+model measured with its weights in flash and in RAM on an STM32F746 gives flash fill = 7.3 + 0.76 x
+SRAM fill. [W] a 256-bit row of flash stalls about 8 cycles at 7 wait states. [D] calibrated on
+Dhrystone with caches off against on, on an STM32F746 and an STM32F723: average waits in programs,
+loads overlapping, and not the latency of a lone access. All with figures in docs/timing.md, "With
+memory in play".
 """
 
 from __future__ import annotations
@@ -21,23 +23,26 @@ from usim.timing.counter import InstructionCounter
 from usim.timing.native_accesses import NativeAccess, NativeAccesses, native_access
 
 LINE_BYTES: Final = 32
+_BUS_BYTES: Final = 8
 _MAX_RANGES: Final = 8
 _CACHES: Final = {"instruction": 0, "data": 1, "art": 2}
+_LINE_BUFFERS: Final = 3
+_LINE_BUFFER_COUNT: Final = 2  # fitted to code that runs with caches off
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryParameters:
     """Waits in core cycles beyond those of a tightly coupled memory, at the platform's clock."""
 
-    sram_fill: int = 11  # [R] middle of the range
-    flash_fill: int = 16  # [R] 7.3 + 0.76 x 11
+    sram_fill: int = 7  # [M]
+    flash_fill: int = 13  # [R] says 12.6, [M] 13.7
     writeback: int = 8  # a line of four 64-bit beats and its address: assumed
     art_fill: int = 8  # [W]
-    sram_uncached_load: int = 2  # [D]
+    sram_uncached_load: int = 3  # [D]
     sram_uncached_store: int = 3  # [D]
-    sram_uncached_fetch: int = 2  # [D] by 64 bits
-    flash_uncached_load: int = 4  # [D]
-    flash_uncached_fetch: int = 3  # [D] by 64 bits
+    flash_uncached_load: int = 6  # [D]
+    sdram_load: int = 19  # [M] in a chain; neighbouring words take 11
+    sdram_store: int = 4  # [M]
 
 
 class _Range(ctypes.Structure):
@@ -50,9 +55,18 @@ class _Range(ctypes.Structure):
             "line_fill",
             "uncached_load",
             "uncached_store",
-            "uncached_fetch",
             "art",
         )
+    )
+
+
+class _Stream(ctypes.Structure):
+    _fields_ = (
+        ("line", ctypes.c_uint32),
+        ("bytes", ctypes.c_uint32),
+        ("whole_lines", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
+        ("fill_end", ctypes.c_uint64),
     )
 
 
@@ -65,6 +79,10 @@ class _Memory(ctypes.Structure):
         ("bus_free", ctypes.c_uint64),
         ("writeback", ctypes.c_uint32),
         ("range_count", ctypes.c_uint32),
+        ("prefetches", ctypes.c_uint32),
+        ("prefetched", ctypes.c_uint32),
+        ("prefetch_end", ctypes.c_uint64),
+        ("stream", _Stream),
         ("ranges", _Range * _MAX_RANGES),
     )
 
@@ -99,6 +117,7 @@ class MemoryModel:
         self._tables: dict[bytes, NativeAccesses] = {}
         self._state.writeback = self.parameters.writeback
         self._slow = [r for r in platform.regions if not _is_tightly_coupled(r)]
+        self._slow += [r for r in platform.external if r.kind == "ram"]
         self._state.range_count = len(self._slow)
         for which, cache in enumerate((platform.core.icache, platform.core.dcache)):
             if cache is not None:
@@ -108,6 +127,7 @@ class MemoryModel:
         self._library.usim_cache_configure(
             self.pointer, _CACHES["art"], 1, max(platform.flash.art_lines, 1)
         )
+        self._library.usim_cache_configure(self.pointer, _LINE_BUFFERS, 1, _LINE_BUFFER_COUNT)
         self.restart()
 
     @property
@@ -115,11 +135,9 @@ class MemoryModel:
         """The address of the native state."""
         return ctypes.addressof(self._state)
 
-    def set_flash(self, wait_states: int, *, art: bool) -> None:
-        """FLASH_ACR's LATENCY and ARTEN. What the bus adds to a row's time stays as it is.
-
-        Without the ART accelerator the row that is executed is kept, and no other.
-        """
+    def set_flash(self, wait_states: int, *, art: bool, prefetch: bool) -> None:
+        """FLASH_ACR's LATENCY, ARTEN, PRFTEN. What the bus adds to a row's time stays as it is."""
+        self._state.prefetches = int(prefetch)
         self._library.usim_cache_enable(self.pointer, _CACHES["art"], int(art))
         rows = Fraction(wait_states + 1, self._platform.flash.wait_states + 1)
         for number, region in enumerate(self._slow):
@@ -128,6 +146,14 @@ class MemoryModel:
     def _range(self, region: Region, rows: Fraction) -> _Range:
         """A region's waits; reading a row of flash takes `rows` of what the parameters are for."""
         p = self.parameters
+        if region in self._platform.external:
+            return _Range(
+                base=region.base,
+                end=region.end,
+                line_fill=p.sdram_load * LINE_BYTES // _BUS_BYTES,
+                uncached_load=p.sdram_load,
+                uncached_store=p.sdram_store,
+            )
         flash = region.kind == "flash"
         art = flash and region.alias_of is not None
         row = p.art_fill - round(p.art_fill * rows)  # cycles less than at the platform's own
@@ -138,9 +164,6 @@ class MemoryModel:
             line_fill=(p.art_fill if art else p.flash_fill) - row if flash else p.sram_fill,
             uncached_load=round(p.flash_uncached_load * rows) if flash else p.sram_uncached_load,
             uncached_store=p.sram_uncached_store,
-            uncached_fetch=round(8 * p.flash_uncached_fetch * rows)
-            if flash
-            else 8 * p.sram_uncached_fetch,
             art=int(art),
         )
 
@@ -182,6 +205,7 @@ class MemoryModel:
     def empty_art(self) -> None:
         """FLASH_ACR.ARTRST."""
         self._library.usim_cache_invalidate(self.pointer, _CACHES["art"])
+        self._state.prefetched = 0
 
     def invalidate_instructions(self) -> None:
         """ICIALLU."""
@@ -218,13 +242,13 @@ class MemoryModel:
 
     def drain(self) -> None:
         """Whatever the bus was asked is done: something else ran for a while, or time went back."""
-        self._state.bus_free = 0
+        self._state.bus_free = self._state.prefetched = 0
 
     def restart(self) -> None:
         """As after a reset: caches empty and off, the flash as the platform states it."""
         self._library.usim_memory_restart(self.pointer)
         self.enable(instruction=False, data=False)
-        self.set_flash(self._platform.flash.wait_states, art=True)
+        self.set_flash(self._platform.flash.wait_states, art=True, prefetch=True)
 
     def use(self) -> tuple[CacheUse, ...]:
         """Hits and misses of each cache."""

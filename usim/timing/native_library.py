@@ -14,6 +14,8 @@ _SOURCES: Final = (
     _FOLDER / "counter.c",
     _FOLDER / "timer.c",
     _FOLDER / "memory.c",
+    _FOLDER / "cache.c",
+    _FOLDER / "fetch.c",
     _FOLDER / "protection.c",
     _FOLDER / "registers.c",
     _FOLDER / "waiting.c",

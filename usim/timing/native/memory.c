@@ -1,14 +1,14 @@
 /*
- * memory.c - what waiting for memory costs: I- and D-cache, ART, and buses without a cache.
+ * memory.c - what loads and stores wait for: the D-cache, the ART, and buses without a cache.
  *
  * Called for each block, with the accesses whose addresses follow from its entry registers, and for
- * each single access that has to be looked at when it happens. Caches are write-back,
- * write-allocate, least recently used. A load waits for its line; a store that misses waits only if
- * the bus is still busy with an earlier line.
+ * each single access that has to be looked at when it happens. Caches are write-back and
+ * write-allocate. A load waits for its line; a store that misses waits only if the bus is still
+ * busy with an earlier line. Whole lines that are written one after the other are not brought in.
  */
 #include "memory.h"
 
-static const range_t *find_range(const memory_t *memory, uint32_t address) {
+const range_t *usim_find_range(const memory_t *memory, uint32_t address) {
     for (uint32_t i = 0; i < memory->range_count; i++) {
         if (address >= memory->ranges[i].base && address < memory->ranges[i].end) {
             return &memory->ranges[i];
@@ -17,37 +17,7 @@ static const range_t *find_range(const memory_t *memory, uint32_t address) {
     return NULL;
 }
 
-enum lookup { HIT = 0, MISS = 1, MISS_DIRTY = 2 };
-
-/* Look a line up and bring it in. */
-static uint32_t access_line(cache_t *cache, uint32_t line, uint32_t is_write) {
-    const uint32_t set = line & (cache->sets - 1U);
-    const uint32_t first = set * cache->ways;
-    uint32_t victim = first;
-    cache->clock++;
-    for (uint32_t i = first; i < first + cache->ways; i++) {
-        if (cache->tags[i] == line + 1U) {
-            cache->order[i] = cache->clock;
-            cache->dirty[i] |= (uint8_t)is_write;
-            cache->hits++;
-            return HIT;
-        }
-        if (cache->tags[i] == 0U) {
-            victim = cache->tags[victim] == 0U ? victim : i;
-        } else if (cache->tags[victim] != 0U && cache->order[i] < cache->order[victim]) {
-            victim = i;
-        }
-    }
-    const uint32_t was_dirty = cache->tags[victim] != 0U && cache->dirty[victim] != 0U;
-    cache->tags[victim] = line + 1U;
-    cache->order[victim] = cache->clock;
-    cache->dirty[victim] = (uint8_t)is_write;
-    cache->misses++;
-    cache->writebacks += was_dirty;
-    return was_dirty != 0U ? MISS_DIRTY : MISS;
-}
-
-static void stall(timer_t *timer, uint64_t cycles) {
+void usim_stall(timer_t *timer, uint64_t cycles) {
     timer->cycles += cycles;
     timer->stalls += cycles;
     timer->nodes[timer->node].cycles += cycles;
@@ -57,12 +27,12 @@ static void stall(timer_t *timer, uint64_t cycles) {
 }
 
 /* The core waits until the bus, which it asks now, has answered after `cycles`. */
-static void wait_for_bus(memory_t *memory, uint64_t cycles, uint64_t after) {
+void usim_wait_for_bus(memory_t *memory, uint64_t cycles, uint64_t after) {
     timer_t *timer = memory->timer;
     const uint64_t now = timer->cycles;
     const uint64_t begin = memory->bus_free > now ? memory->bus_free : now;
     memory->bus_free = begin + cycles + after;
-    stall(timer, begin + cycles - now);
+    usim_stall(timer, begin + cycles - now);
 }
 
 /* The bus is asked in the background; the core waits only while it is busy with something else. */
@@ -70,22 +40,71 @@ static void post_to_bus(memory_t *memory, uint64_t cycles) {
     timer_t *timer = memory->timer;
     const uint64_t now = timer->cycles;
     if (memory->bus_free > now) {
-        stall(timer, memory->bus_free - now);
+        usim_stall(timer, memory->bus_free - now);
     }
     memory->bus_free = timer->cycles + cycles;
 }
 
-static void access_data_line(memory_t *memory, const range_t *range, uint32_t line,
-                             uint32_t is_write) {
-    const uint32_t result = access_line(&memory->data, line, is_write);
-    if (result == HIT) {
-        return;
+/*
+ * Dynamic read allocate mode (TRM 5.9.1): once three lines that missed were each written wholly
+ * before they had come in, lines that are written are no longer brought in, until one is left
+ * unfinished or read.
+ */
+static void turn_to_line(stream_t *stream, uint32_t line) {
+    const uint32_t was_whole = stream->bytes == 1U << LINE_SHIFT;
+    const uint32_t whole_lines = was_whole != 0U ? stream->whole_lines : 0U;
+    *stream = (stream_t){.line = line + 1U, .whole_lines = whole_lines};
+}
+
+static void note_store(stream_t *stream, uint32_t bytes, uint64_t now) {
+    stream->bytes += bytes;
+    if (stream->bytes == 1U << LINE_SHIFT && stream->whole_lines < WHOLE_LINES) {
+        stream->whole_lines = now <= stream->fill_end ? stream->whole_lines + 1U : 0U;
     }
-    const uint64_t after = result == MISS_DIRTY ? memory->writeback : 0U;
-    if (is_write != 0U) {
-        post_to_bus(memory, range->line_fill + after);
+}
+
+static void store_line(memory_t *memory, const range_t *range, uint32_t line, uint32_t bytes) {
+    stream_t *stream = &memory->stream;
+    const uint32_t is_first = stream->line != line + 1U;
+    if (is_first != 0U) {
+        turn_to_line(stream, line);
+    }
+    if (stream->whole_lines >= WHOLE_LINES && usim_cache_holds(&memory->data, line) == 0U) {
+        if (is_first != 0U) {
+            post_to_bus(memory, memory->writeback);
+        }
     } else {
-        wait_for_bus(memory, range->line_fill, after);
+        const enum lookup result = usim_cache_look_up(&memory->data, line, 1U);
+        if (result != HIT) {
+            post_to_bus(memory, range->line_fill + (result == MISS_DIRTY ? memory->writeback : 0U));
+            stream->fill_end = memory->timer->cycles + range->line_fill + LINE_BEATS;
+        }
+    }
+    note_store(stream, bytes, memory->timer->cycles);
+}
+
+static void load_line(memory_t *memory, const range_t *range, uint32_t line) {
+    if (memory->stream.line == line + 1U) {
+        memory->stream.whole_lines = 0;
+    }
+    const enum lookup result = usim_cache_look_up(&memory->data, line, 0U);
+    if (result != HIT) {
+        usim_wait_for_bus(memory, range->line_fill, result == MISS_DIRTY ? memory->writeback : 0U);
+    }
+}
+
+/* The ART accelerator keeps what is read through it, instructions or data. */
+static void load_row(memory_t *memory, const range_t *range, uint32_t row) {
+    if (usim_cache_look_up(&memory->art, row, 0U) != HIT) {
+        usim_wait_for_bus(memory, range->line_fill, 0U);
+    }
+}
+
+static void access_uncached(memory_t *memory, const range_t *range, const access_t *access) {
+    if (access->is_write != 0U) {
+        post_to_bus(memory, (uint64_t)access->transfers * range->uncached_store);
+    } else {
+        usim_wait_for_bus(memory, (uint64_t)access->transfers * range->uncached_load, 0U);
     }
 }
 
@@ -99,21 +118,27 @@ static uint32_t evaluate(const linear_t *form, const uint32_t *values) {
 
 static void access_data(memory_t *memory, const access_t *access, const uint32_t *values) {
     const uint32_t at = evaluate(&access->address, values);
-    const range_t *range = find_range(memory, at);
+    const range_t *range = usim_find_range(memory, at);
     if (range == NULL) {
         return; /* tightly coupled */
     }
-    if (range->cached == 0U || memory->data.enabled == 0U) {
-        if (access->is_write != 0U) {
-            post_to_bus(memory, (uint64_t)access->transfers * range->uncached_store);
-        } else {
-            wait_for_bus(memory, (uint64_t)access->transfers * range->uncached_load, 0U);
-        }
+    const uint32_t through_art =
+        range->art != 0U && memory->art.enabled != 0U && access->is_write == 0U;
+    if (through_art == 0U && (range->cached == 0U || memory->data.enabled == 0U)) {
+        access_uncached(memory, range, access);
         return;
     }
-    const uint32_t last = (at + access->size - 1U) >> LINE_SHIFT;
-    for (uint32_t line = at >> LINE_SHIFT; line <= last; line++) {
-        access_data_line(memory, range, line, access->is_write);
+    const uint32_t end = at + access->size;
+    for (uint32_t line = at >> LINE_SHIFT; line <= (end - 1U) >> LINE_SHIFT; line++) {
+        if (through_art != 0U) {
+            load_row(memory, range, line);
+        } else if (access->is_write == 0U) {
+            load_line(memory, range, line);
+        } else {
+            const uint32_t first = line << LINE_SHIFT;
+            const uint32_t next = first + (1U << LINE_SHIFT);
+            store_line(memory, range, line, (end < next ? end : next) - (at > first ? at : first));
+        }
     }
 }
 
@@ -195,12 +220,11 @@ static uint32_t point_index(const memory_t *memory, uint32_t block, uint32_t ins
 /* UC_HOOK_CODE on a load or store whose address is not known before. */
 USIM_EXPORT void usim_on_access(void *engine, uint64_t address, uint32_t size, void *user) {
     memory_t *memory = user;
-    counter_t *counter = memory->counter;
+    const counter_t *counter = memory->counter;
     const uint32_t at = (uint32_t)address;
     uint32_t registers[16];
     (void)engine;
     (void)size;
-    usim_note_hook(counter);
     if (counter->stop_reason != RUNNING ||
         (at == counter->stop_address && at != counter->block_address)) {
         return; /* the run ends before this instruction */
@@ -241,43 +265,12 @@ USIM_EXPORT void usim_memory_forget(memory_t *memory) {
     memory->point_count = 0;
 }
 
-/* Whether a line of code is there; now it is. */
-static uint32_t is_fetched(memory_t *memory, cache_t *cache, uint32_t line) {
-    if (cache->enabled != 0U) {
-        return access_line(cache, line, 0U) == HIT;
-    }
-    const uint32_t same = memory->row == line + 1U;
-    memory->row = line + 1U;
-    return same;
-}
-
-/* All of the block, also if the run will end inside of it. */
-static void fetch_block(memory_t *memory, uint32_t start, uint32_t size) {
-    const range_t *range = find_range(memory, start);
-    if (range == NULL || size == 0U) {
-        return;
-    }
-    cache_t *cache = range->art != 0U ? &memory->art : &memory->instruction;
-    if (range->art == 0U && (cache->enabled == 0U || range->cached == 0U)) {
-        const uint32_t windows = ((start + size - 1U) >> FETCH_SHIFT) - (start >> FETCH_SHIFT) + 1U;
-        const uint64_t eighths = (uint64_t)windows * range->uncached_fetch;
-        wait_for_bus(memory, (eighths + 4U) / 8U, 0U);
-        return;
-    }
-    const uint32_t last = (start + size - 1U) >> LINE_SHIFT;
-    for (uint32_t line = start >> LINE_SHIFT; line <= last; line++) {
-        if (is_fetched(memory, cache, line) == 0U) {
-            wait_for_bus(memory, range->line_fill, 0U);
-        }
-    }
-}
-
 void usim_enter_block(memory_t *memory, const price_t *block, uint32_t goes_on) {
     if (goes_on != 0U) {
         return;
     }
     memory->block = memory->timer->block_address;
-    fetch_block(memory, memory->block, memory->timer->block_size);
+    usim_fetch_block(memory, block);
     access_block(memory, block->accesses);
 }
 
@@ -285,71 +278,13 @@ USIM_EXPORT uint64_t usim_memory_size(void) {
     return sizeof(memory_t);
 }
 
-static cache_t *cache_by_number(memory_t *memory, uint32_t which) {
-    return which == 0U ? &memory->instruction : which == 1U ? &memory->data : &memory->art;
-}
-
-/* 0 instruction, 1 data, 2 ART. */
-USIM_EXPORT void usim_cache_configure(memory_t *memory, uint32_t which, uint32_t sets,
-                                      uint32_t ways) {
-    cache_t *cache = cache_by_number(memory, which);
-    cache->sets = sets;
-    cache->ways = ways;
-}
-
-USIM_EXPORT void usim_cache_enable(memory_t *memory, uint32_t which, uint32_t enabled) {
-    cache_by_number(memory, which)->enabled = enabled;
-}
-
-USIM_EXPORT void usim_cache_invalidate(memory_t *memory, uint32_t which) {
-    cache_t *cache = cache_by_number(memory, which);
-    for (uint32_t i = 0; i < MAX_LINES; i++) {
-        cache->tags[i] = 0;
-        cache->dirty[i] = 0;
-    }
-}
-
-/* Cache maintenance of one line by set and way: `invalidate` it, or only clean it. */
-USIM_EXPORT void usim_cache_maintain(memory_t *memory, uint32_t set, uint32_t way,
-                                     uint32_t invalidate) {
-    cache_t *cache = &memory->data;
-    if (set >= cache->sets || way >= cache->ways) {
-        return;
-    }
-    const uint32_t i = set * cache->ways + way;
-    cache->dirty[i] = 0;
-    if (invalidate != 0U) {
-        cache->tags[i] = 0;
-    }
-}
-
-/* The same of the line that holds an address, if the cache has it. */
-USIM_EXPORT void usim_cache_maintain_line(memory_t *memory, uint32_t which, uint32_t address,
-                                          uint32_t invalidate) {
-    cache_t *cache = cache_by_number(memory, which);
-    const uint32_t line = address >> LINE_SHIFT;
-    const uint32_t first = (line & (cache->sets - 1U)) * cache->ways;
-    for (uint32_t i = first; i < first + cache->ways; i++) {
-        if (cache->tags[i] == line + 1U) {
-            cache->dirty[i] = 0;
-            cache->tags[i] = invalidate != 0U ? 0U : cache->tags[i];
-        }
-    }
-}
-
-USIM_EXPORT uint64_t usim_cache_misses(memory_t *memory, uint32_t which) {
-    return cache_by_number(memory, which)->misses;
-}
-
-USIM_EXPORT uint64_t usim_cache_hits(memory_t *memory, uint32_t which) {
-    return cache_by_number(memory, which)->hits;
-}
-
 USIM_EXPORT void usim_memory_restart(memory_t *memory) {
     memory->bus_free = 0;
-    memory->row = 0;
-    for (uint32_t which = 0; which < 3U; which++) {
-        cache_t *cache = cache_by_number(memory, which);
+    memory->prefetched = 0;
+    memory->stream = (stream_t){0};
+    for (uint32_t which = 0; which < CACHES; which++) {
+        cache_t *cache = usim_cache_by_number(memory, which);
+        cache->turn = 0;
         cache->hits = cache->misses = cache->writebacks = 0;
         usim_cache_invalidate(memory, which);
     }

@@ -114,7 +114,7 @@ static uint32_t rank_in_set(const cache_t *cache, uint32_t line) {
 }
 
 static uint64_t mix_cache(uint64_t hash, const cache_t *cache) {
-    hash = mix(hash, cache->enabled);
+    hash = mix(hash, (uint64_t)cache->turn << 1 | cache->enabled);
     for (uint32_t i = 0; i < cache->sets * cache->ways; i++) {
         if (cache->tags[i] != 0U) {
             hash = mix(hash, (uint64_t)cache->tags[i] << 32 | rank_in_set(cache, i) << 1 |
@@ -126,11 +126,21 @@ static uint64_t mix_cache(uint64_t hash, const cache_t *cache) {
     return hash;
 }
 
+/* What of a time to come is left. */
+static uint64_t left_of(uint64_t end, uint64_t now) {
+    return end > now ? end - now : 0U;
+}
+
 static uint64_t mix_memory(uint64_t hash, const memory_t *memory, uint64_t now) {
-    hash = mix(hash, memory->bus_free > now ? memory->bus_free - now : 0);
-    hash = mix(hash, memory->row);
+    hash = mix(hash, left_of(memory->bus_free, now));
+    hash = mix(hash, (uint64_t)memory->prefetched << 1 | memory->prefetches);
+    hash = mix(hash, left_of(memory->prefetch_end, now));
+    hash = mix(hash, (uint64_t)memory->stream.line << 32 | memory->stream.bytes);
+    hash = mix(hash, (uint64_t)memory->stream.whole_lines << 1 | (memory->stream.fill_end != 0U));
+    hash = mix(hash, left_of(memory->stream.fill_end, now));
     hash = mix_cache(hash, &memory->instruction);
     hash = mix_cache(hash, &memory->data);
+    hash = mix_cache(hash, &memory->line_buffers);
     return mix_cache(hash, &memory->art);
 }
 
@@ -149,10 +159,19 @@ USIM_EXPORT uint64_t usim_timing_state(const timer_t *timer) {
     return timer->memory != NULL ? mix_memory(hash, timer->memory, timer->cycles) : hash;
 }
 
+static void put_off(uint64_t *end, uint64_t now, uint64_t cycles) {
+    if (*end > now) {
+        *end += cycles;
+    }
+}
+
 /* Code that takes so long, and leaves the model's state as it is, need not be executed. */
 USIM_EXPORT void usim_timer_skip(timer_t *timer, uint64_t cycles) {
-    if (timer->memory != NULL && timer->memory->bus_free > timer->cycles) {
-        timer->memory->bus_free += cycles;
+    memory_t *memory = timer->memory;
+    if (memory != NULL) {
+        put_off(&memory->bus_free, timer->cycles, cycles);
+        put_off(&memory->prefetch_end, timer->cycles, cycles);
+        put_off(&memory->stream.fill_end, timer->cycles, cycles);
     }
     timer->cycles += cycles;
 }
