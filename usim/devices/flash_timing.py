@@ -53,9 +53,7 @@ class FlashTiming:
     def _follow(self, acr: int) -> None:
         if self._memory is None:
             return
-        self._memory.set_flash(
-            acr & _LATENCY, art=bool(acr & _ARTEN), prefetch=bool(acr & _PRFTEN)
-        )
+        self._memory.set_flash(acr & _LATENCY, art=bool(acr & _ARTEN), prefetch=bool(acr & _PRFTEN))
         if acr & _ARTRST and not acr & _ARTEN:  # "can be set only when the ART is disabled" (3.7.1)
             self._memory.empty_art()
 
