@@ -96,15 +96,19 @@ class CountingRegisters:
     def map(self, uc: Uc, space: range, read: Serve, write: Take) -> None:
         """Have read(offset, size) and write(offset, size, value) serve what isn't answered here."""
 
-        def serve(_uc: Uc, offset: int, size: int, _data: object) -> int:
-            return read(offset, size)
+        def serve(_engine: int, offset: int, size: int, _data: object) -> int:
+            try:
+                return read(offset, size)
+            except BaseException as exc:  # noqa: BLE001 - it ends the run, and is raised then
+                uc._hook_exception = uc._hook_exception or exc
+                uc.emu_stop()
+                return 0  # which `uccallback` would not: C expects a number
 
         def take(_uc: Uc, offset: int, size: int, value: int, _data: object) -> None:
             self._counter.forget_courses()
             write(offset, size, value)
 
-        # Exceptions that they raise end the run, as those of all of Unicorn's callbacks.
-        asked = uccallback(uc, MMIO_READ_CFUNC)(serve)
+        asked = MMIO_READ_CFUNC(serve)
         told = uccallback(uc, MMIO_WRITE_CFUNC)(take)
         native = _Space(ctypes.addressof(self._state), asked, space.start)
         load = ctypes.c_void_p(self._counter.callback("usim_on_register_read"))
