@@ -23,12 +23,14 @@ class Event:
 class EventQueue:
     """Events in the order of their cycles, and for one cycle in the order of their scheduling.
 
-    `now` tells the core's cycle, exact while a register is accessed too; `on_change` is called
-    whenever `next_cycle` may be another one.
+    `now` tells the core's cycle, exact while a register is accessed too, and `bound` a cycle that
+    is not before that one and sooner told; `on_change` is called whenever `next_cycle` may be
+    another one.
     """
 
-    def __init__(self, now: Callable[[], int]) -> None:
+    def __init__(self, now: Callable[[], int], bound: Callable[[], int] | None = None) -> None:
         self._now = now
+        self._bound = bound or now
         # By cycle and order of scheduling.
         self._heap: list[tuple[int, int, Event]] = []
         self._scheduled = 0
@@ -77,6 +79,12 @@ class EventQueue:
         # While events run, run_due tells of the change, once all have happened.
         if self._running_at is None and (next_cycle is None or next_cycle >= cycle):
             self.on_change()
+
+    def catch_up(self) -> None:
+        """Let all happen that is due by now."""
+        due = self.next_cycle
+        if due is not None and due <= self._bound() and due <= (now := self.now):
+            self.run_due(now)
 
     def run_due(self, cycle: int) -> None:
         """Let all happen that is due at `cycle` or before, each at its own time."""

@@ -34,7 +34,10 @@ class Execution:
         self._engine = engine
         self._system = system
         self._nvic = nvic
-        self.events = EventQueue(lambda: engine.time_now() + self.slept_cycles)
+        self.events = EventQueue(
+            lambda: engine.time_now() + self.slept_cycles,
+            lambda: engine.time_behind_block() + self.slept_cycles,
+        )
         self.slept_cycles = 0
         # Of these, those in which the core's clock ran all the same, and whether it does now.
         self.counted_sleep = 0

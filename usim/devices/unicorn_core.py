@@ -212,10 +212,16 @@ class UnicornCore:
         if not self._is_running:
             # What a run has not executed is taken back at its end. Where pc is tells nothing then:
             # a loop may go on in the middle of the block that has just ended.
-            return self.counter.executed if timer is None else timer.cycles
+            return self.time_behind_block()
         if timer is None:
             return self.counter.executed_before(self._hooks.here())
         return timer.cycles_before(self._hooks.here())
+
+    def time_behind_block(self) -> int:
+        """The same at the end of the current block."""
+        if self.timer is None or not self.counts_cycles:
+            return self.counter.executed
+        return self.timer.cycles
 
     def executed_now(self) -> int:
         """Instructions executed before the current one; exact inside register callbacks too."""

@@ -103,7 +103,7 @@ class PeripheralBus:
 
     def read(self, address: int, size_bytes: int) -> int:
         """A load of 1, 2 or 4 bytes in one of the pages."""
-        self._catch_up()
+        self._events.catch_up()
         window = self._reachable(address)
         if window is None:
             return 0
@@ -114,7 +114,7 @@ class PeripheralBus:
 
     def write(self, address: int, size_bytes: int, value: int) -> None:
         """A store of 1, 2 or 4 bytes in one of the pages."""
-        self._catch_up()
+        self._events.catch_up()
         window = self._reachable(address)
         if window is not None:
             window.peripheral.write(address - window.base, size_bytes, value)
@@ -133,11 +133,6 @@ class PeripheralBus:
     def _course(self, window: Window, find: Callable[[], Course | None]) -> Course | None:
         is_on = window.clock_gate is None or window.clock_gate()
         return find() if is_on and self.trace is None else None
-
-    def _catch_up(self) -> None:
-        due = self._events.next_cycle
-        if due is not None and due <= (now := self._events.now):
-            self._events.run_due(now)
 
     def _record(
         self, window: Window, address: int, size_bytes: int, value: int, *, is_write: bool
