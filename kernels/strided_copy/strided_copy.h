@@ -2,7 +2,7 @@
 // TRANSPOSE, SLICE, STRIDED_SLICE, SPLIT, CONCATENATION and PAD have in common.
 //
 //   input    at input_start + sum over axes of i * input_stride, for 0 <= i < extent
-//   output   at output_start + sum over axes of i * output_stride; does not overlap the input
+//   output   at output_start + sum over axes of i * output_stride; no byte of it is also read
 //
 // Starts, strides and `run` count bytes, so that elements may have any type. Axes are outermost
 // first; unused ones have extent 1. `run` >= 1 bytes lie together on either side. Strides may be

@@ -90,9 +90,6 @@ def mirror_pad(rng: Rng, kind: str) -> bytes:
         [int(rng.integers(0, min(extent - (1 - symmetric), 4) + 1)) for _ in (0, 1)]
         for extent in shape
     ]
-    # Each axis multiplies the pieces: two, as height and width, keep the host's compiler quick.
-    for axis in rng.permutation(len(shape))[2:]:
-        borders[axis] = [0, 0]
     quantization = (scale(rng), zero_point(rng))
     output = [extent + sum(border) for extent, border in zip(shape, borders, strict=True)]
     tensors = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
+from operator import mul
 from typing import Any
 
 import tflite
@@ -24,12 +24,11 @@ class MirrorPadOptions(Options):
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """`count` indices: from `source` on, by `step`, to `target` and the following ones."""
+    """`count` indices: from `source` on, downwards, to `target` and the following ones."""
 
     source: int
     target: int
     count: int
-    step: int
 
 
 class MirrorPad(Recipe):
@@ -56,36 +55,55 @@ class MirrorPad(Recipe):
                 raise node.error(f"borders of {pair} around an extent of {extent}")
         extents = zip(source.shape, pairs, strict=True)
         node.expect_shape(target, tuple(extent + sum(pair) for extent, pair in extents))
-        parts = product(
-            *(
-                list(_spans(extent, pair, int(options.symmetric)))
-                for extent, pair in zip(source.shape, pairs, strict=True)
-            )
+        inside = tuple(pair[0] for pair in pairs)
+        inner, outer = strides_of(source.shape), strides_of(target.shape)
+        whole = Block(
+            tuple(map(Axis, source.shape, inner, outer)),
+            output_start=sum(map(mul, inside, outer)),
         )
-        strides = list(zip(strides_of(source.shape), strides_of(target.shape), strict=True))
+        # Borders come out of the output itself, the last axis first: those of an axis take along
+        # the borders that the axes behind it have by then.
+        borders_of = (
+            _border(span, axis, source.shape, target.shape, inside)
+            for axis in reversed(range(len(pairs)))
+            for span in _spans(source.shape[axis], pairs[axis], int(options.symmetric))
+        )
         return KernelSequence(
             name="mirror_pad",
-            steps=tuple(
-                copy_step(node, _block(part, strides), source.dtype, ("input", "output"))
-                for part in parts
+            steps=(
+                copy_step(node, whole, source.dtype, ("input", "output")),
+                *(copy_step(node, b, source.dtype, ("output", "output")) for b in borders_of),
             ),
             pointers=(source_pointer(source), target_pointer(target)),
         )
 
 
 def _spans(extent: int, border: tuple[int, int], edge: int) -> Iterator[_Span]:
+    """Both borders of an axis, in indices of the output."""
     before, after = border
     if before:
-        yield _Span(before - edge, 0, before, -1)
-    yield _Span(0, before, extent, 1)
+        yield _Span(2 * before - edge, 0, before)
     if after:
-        yield _Span(extent - 2 + edge, before + extent, after, -1)
+        yield _Span(before + extent - 2 + edge, before + extent, after)
 
 
-def _block(part: tuple[_Span, ...], strides: list[tuple[int, int]]) -> Block:
-    spans = list(zip(part, strides, strict=True))
+def _border(
+    span: _Span,
+    axis: int,
+    source: tuple[int, ...],
+    target: tuple[int, ...],
+    inside: tuple[int, ...],
+) -> Block:
+    """One border, beside the source's own elements along the axes before, of all behind."""
+    strides = strides_of(target)
+    start = sum(map(mul, inside[:axis], strides))
+    stride = strides[axis]
     return Block(
-        tuple(Axis(span.count, span.step * inner, outer) for span, (inner, outer) in spans),
-        sum(span.source * inner for span, (inner, _) in spans),
-        sum(span.target * outer for span, (_, outer) in spans),
+        (
+            *map(Axis, source[:axis], strides[:axis], strides[:axis]),
+            Axis(span.count, -stride, stride),
+            *map(Axis, target[axis + 1 :], strides[axis + 1 :], strides[axis + 1 :]),
+        ),
+        start + span.source * stride,
+        start + span.target * stride,
     )
