@@ -22,7 +22,7 @@ from usim.toolchain import find_toolchain
 _MODES: Final = {
     name: number
     for number, name in enumerate(
-        ("idle", "busy", "ticking", "polling", "counting", "cycles", "timer")
+        ("idle", "busy", "ticking", "polling", "counting", "cycles", "timer", "delay")
     )
 }
 _MILLISECOND: Final = 216_000  # cycles at 216 MHz
@@ -33,12 +33,14 @@ _BOOTS: Final = 9
 # Cycles of each row; asleep, time costs nothing between two ticks.
 _CYCLES: Final = {"idle": 200 * _MILLISECOND, "busy": 1000 * _MILLISECOND,
                   "ticking": 500 * _MILLISECOND, "polling": 16_000_000,
+                  "delay": 500 * _MILLISECOND,
                   "cycles": 100 * _MILLISECOND, "timer": 100 * _MILLISECOND}  # fmt: skip
 _WHAT: Final = {
     "idle": "asleep in wfi, SysTick at 1 kHz",
     "busy": "a busy loop",
     "ticking": "a busy loop, SysTick at 1 kHz",
     "polling": "printing at 115,200 baud, polling TXE",
+    "delay": "waiting for SysTick's variable at 1 kHz, as drivers' delays do",
     "cycles": "waiting for CYCCNT, SysTick at 1 kHz",
     "timer": "waiting for TIM2's CNT, SysTick at 1 kHz",
 }

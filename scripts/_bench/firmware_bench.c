@@ -19,7 +19,7 @@
 #define USART1_ISR REGISTER(0x4001101CU)
 #define USART1_TDR REGISTER(0x40011028U)
 
-enum { IDLE = 0, BUSY = 1, TICKING = 2, POLLING = 3, COUNTING = 4, CYCLES = 5, TIMER = 6 };
+enum { IDLE = 0, BUSY = 1, TICKING = 2, POLLING = 3, COUNTING = 4, CYCLES = 5, TIMER = 6, DELAY = 7 };
 
 extern uint32_t stack_top[];
 volatile uint32_t ticks, deviations, last, result;
@@ -71,6 +71,16 @@ __attribute__((noreturn)) static void wait_for(volatile uint32_t *counter) {
     }
 }
 
+__attribute__((noinline)) static uint32_t get_tick(void) {
+    return ticks;
+}
+
+static void delay(uint32_t wait) {
+    const uint32_t begin = get_tick();
+    while (get_tick() - begin < wait) {
+    }
+}
+
 __attribute__((noreturn)) void Reset_Handler(void) {
     if (MODE == POLLING) {
         RCC_APB2ENR |= 1U << 4;
@@ -85,6 +95,10 @@ __attribute__((noreturn)) void Reset_Handler(void) {
     }
     if (MODE == BUSY || MODE == TICKING) {
         compute();
+    }
+    while (MODE == DELAY) {
+        delay(10);
+        result++;
     }
     if (MODE == CYCLES) {
         wait_for(&DWT_CYCCNT);
