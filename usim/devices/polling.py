@@ -27,7 +27,7 @@ _SHORT_FOR_LOADS: Final = 300
 _PATIENCE: Final = 6
 # Rounds in which the timing model may be in another state each time.
 _TRIES: Final = 4
-# Rounds that cost the host as much as looking at memory does, at and a MiB of it.
+# Rounds that take the host as long as looking does, and as looking at another MiB of memory.
 _FEWEST: Final = 16
 _FEWEST_A_MIB: Final = 64
 # Loads from registers in one round.
