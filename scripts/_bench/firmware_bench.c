@@ -19,7 +19,16 @@
 #define USART1_ISR REGISTER(0x4001101CU)
 #define USART1_TDR REGISTER(0x40011028U)
 
-enum { IDLE = 0, BUSY = 1, TICKING = 2, POLLING = 3, COUNTING = 4, CYCLES = 5, TIMER = 6, DELAY = 7 };
+enum {
+    IDLE = 0,
+    BUSY = 1,
+    TICKING = 2,
+    POLLING = 3,
+    COUNTING = 4,
+    CYCLES = 5,
+    TIMER = 6,
+    DELAY = 7
+};
 
 extern uint32_t stack_top[];
 volatile uint32_t ticks, deviations, last, result;

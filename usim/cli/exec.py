@@ -56,8 +56,7 @@ interrupt on). In texts, \\n \\r \\t \\e \\0 \\xHH \\\\ stand for bytes; nothing
 \b
 Exit codes: that of a semihosting exit; else 0 done, 1 an --expect that was not met, or another
 error that is named in one line, 2 wrong usage, 3 the firmware crashed (a fault whose handler does
-not return, a lockup, an interrupt without a handler), 130 interrupted,
-143 terminated.
+not return, a lockup, an interrupt without a handler), 130 interrupted, 143 terminated.
 """
 
 

@@ -6,17 +6,14 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from usim.devices.course import Course
-from usim.devices.dwt import DWT_CYCCNT
 from usim.devices.host_memory import HostMemory
 from usim.devices.peripherals import ChipPeripherals
 from usim.devices.system_registers import BASE, SIZE_BYTES, SystemRegisters
-from usim.devices.systick import SYST_CVR
 from usim.errors import AccessError
 from usim.formatting import format_address
 from usim.platforms import Platform
 
 _SYSTEM_SPACE: Final = range(BASE, BASE + SIZE_BYTES)
-_COUNTERS: Final = frozenset((SYST_CVR, DWT_CYCCNT))
 
 Serve = Callable[[int, int], int]
 Take = Callable[[int, int, int], None]
@@ -55,7 +52,7 @@ class ChipBus:
 
     def changes_with_time(self, address: int) -> bool:
         """Whether the register at `address` changes between events too, as counters do."""
-        return address & ~3 in _COUNTERS or self._chip.bus.changes_with_time(address)
+        return address & ~3 in self._system.courses or self._chip.bus.changes_with_time(address)
 
     def courses(self) -> dict[int, Callable[[], Course | None]]:
         """By address, registers that count by themselves, and how each goes on."""

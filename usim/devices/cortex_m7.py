@@ -120,8 +120,10 @@ class CortexM7:
         """An input of the NVIC."""
         return NvicLine(self.nvic, number)
 
-    def map_registers(self, bus: ChipBus, polling: Polling) -> None:
-        """Have the core's accesses to registers served by `bus`, and watched."""
+    def connect(self, bus: ChipBus, polling: Polling) -> None:
+        """Have the core's accesses to registers, and stores to flash, served by `bus`, watched."""
+        self.execution.polling = polling
+        self.engine.store_to_read_only = polling.watch_flash(bus.store_to_flash)
         courses = bus.courses()
         for space, read, write in bus.register_spaces():
             counted_read = self.engine.counting.watch(space.start, read, courses)

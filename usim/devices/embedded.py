@@ -360,13 +360,7 @@ class EmbeddedDevice(Device):
         chip.masters.connect(self._memory, chip.bus)
         self._bus = ChipBus(self.platform, self._memory, core.system, chip)
         self._polling = Polling(core.engine, events, self._memory, self._bus.changes_with_time)
-        core.execution.polling = self._polling
-        core.map_registers(self._bus, self._polling)
-        core.engine.store_to_read_only = self._store_to_flash
-
-    def _store_to_flash(self, address: int, data: bytes) -> bool:
-        self._polling.disturb()
-        return self._bus.store_to_flash(address, data)
+        core.connect(self._bus, self._polling)
 
     def _request_reset(self, cause: ResetCause) -> None:
         self._reset_cause = cause

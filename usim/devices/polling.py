@@ -98,10 +98,6 @@ class Polling:
         self._engine.loop_finder.forget()
         self._begin()
 
-    def disturb(self) -> None:
-        """The program has changed something that is neither memory nor a register of the core."""
-        self._is_disturbed = True
-
     def watch(self, base: int, read: Serve, write: Take) -> tuple[Serve, Take]:
         """The same accesses to registers from `base` on, watched."""
 
@@ -115,6 +111,15 @@ class Polling:
             write(offset, size_bytes, value)
 
         return watched_read, watched_write
+
+    def watch_flash(self, store: Callable[[int, bytes], bool]) -> Callable[[int, bytes], bool]:
+        """The same stores to read-only memory, watched: that is not looked at for changes."""
+
+        def watched_store(address: int, data: bytes) -> bool:
+            self._is_disturbed = True
+            return store(address, data)
+
+        return watched_store
 
     def _note(self, load: Load) -> None:
         if self._last is not None:

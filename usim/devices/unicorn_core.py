@@ -208,14 +208,13 @@ class UnicornCore:
 
         Exact inside register callbacks too.
         """
-        timer = self.timer if self.counts_cycles else None
         if not self._is_running:
             # What a run has not executed is taken back at its end. Where pc is tells nothing then:
             # a loop may go on in the middle of the block that has just ended.
             return self.time_behind_block()
-        if timer is None:
-            return self.counter.executed_before(self._hooks.here())
-        return timer.cycles_before(self._hooks.here())
+        if self.timer is None or not self.counts_cycles:
+            return self.executed_now()
+        return self.timer.cycles_before(self._hooks.here())
 
     def time_behind_block(self) -> int:
         """The same at the end of the current block."""

@@ -8,7 +8,6 @@ from typing import Final
 import numpy as np
 
 PRICE_COUNT: Final = 262144
-NODE_COUNT: Final = 65536
 MAX_PRICES: Final = PRICE_COUNT // 4 * 3  # beyond, looking rows up would be slow
 MAX_STATES: Final = 1 << 18
 # enum branch_kind.
@@ -38,17 +37,6 @@ PRICE_DTYPE: Final = np.dtype(
         ("executions", "<u8"),
         ("stall_cycles", "<u8"),
         ("accesses", "<u8"),
-    ]
-)
-NODE_DTYPE: Final = np.dtype(
-    [
-        ("parent", "<u4"),
-        ("function", "<u4"),
-        ("first_child", "<u4"),
-        ("next_sibling", "<u4"),
-        ("calls", "<u8"),
-        ("cycles", "<u8"),
-        ("instructions", "<u8"),
     ]
 )
 
@@ -83,6 +71,8 @@ class Node(ctypes.Structure):
         ("instructions", ctypes.c_uint64),
     )
 
+
+NODE_DTYPE: Final = np.dtype(Node)
 
 PRICE_CALLBACK = ctypes.CFUNCTYPE(
     None, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32, ctypes.POINTER(Price)

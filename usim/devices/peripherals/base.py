@@ -71,7 +71,7 @@ class RegisterBlock(Peripheral):
     register_names: ClassVar[Mapping[int, str]] = {}
     # Bits by register that select what is not modelled: they are kept, and logged once.
     without_effect: ClassVar[Mapping[int, int]] = {}
-    # Registers that change between events too, as counters do.
+    # Registers that change between events too, in a way of which `courses` does not tell.
     counting: ClassVar[frozenset[int]] = frozenset()
     # Registers whose bits a written one clears: what a narrow write leaves out is not written.
     cleared_by_ones: ClassVar[frozenset[int]] = frozenset()
@@ -85,8 +85,9 @@ class RegisterBlock(Peripheral):
         self._values = dict(self._has)
 
     def changes_with_time(self, offset: int) -> bool:
-        """Whether it is one of `counting`."""
-        return offset & ~3 in self.counting
+        """Whether it is one of `counting`, or has a course."""
+        word = offset & ~3
+        return word in self.counting or word in self.courses()
 
     def reset(self) -> None:
         """Every register as after a system reset."""

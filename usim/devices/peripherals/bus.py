@@ -131,8 +131,7 @@ class PeripheralBus:
                 yield window.base + offset, partial(self._course, window, find)
 
     def _course(self, window: Window, find: Callable[[], Course | None]) -> Course | None:
-        is_on = window.clock_gate is None or window.clock_gate()
-        return find() if is_on and self.trace is None else None
+        return find() if window.is_clocked and self.trace is None else None
 
     def _record(
         self, window: Window, address: int, size_bytes: int, value: int, *, is_write: bool

@@ -12,11 +12,11 @@ from typing import ClassVar, Final
 from usim.devices.events import EventQueue
 from usim.devices.interrupt_lines import InterruptLine
 from usim.devices.peripherals.alarm import Alarm
-from usim.devices.peripherals.base import RegisterBlock
 from usim.devices.peripherals.clock_domain import ClockDomain
 from usim.devices.peripherals.dma_requests import RequestLine
 from usim.devices.peripherals.dma_stream import FCR, NDTR, Stream
 from usim.devices.peripherals.master_port import MasterPort
+from usim.devices.peripherals.ticked_block import TickedBlock
 
 LISR: Final = 0x00
 HISR: Final = 0x04
@@ -38,7 +38,7 @@ def stream_register(stream: int, register: int) -> int:
     return _FIRST_STREAM + _STREAM_BYTES * stream + register
 
 
-class DmaController(RegisterBlock):
+class DmaController(TickedBlock):
     """One DMA; `lines` are its streams' interrupts. Only DMA2 goes from memory to memory."""
 
     name = "DMA"
@@ -69,9 +69,9 @@ class DmaController(RegisterBlock):
         name: str,
     ) -> None:
         """`clock` is HCLK while RCC lets it pass."""
-        super().__init__(name)
-        self._clock, self._lines = clock, lines
-        self.streams = [Stream(port, self._update) for _ in range(STREAMS)]
+        super().__init__(clock, name)
+        self._lines = lines
+        self.streams = [Stream(port, self._settle) for _ in range(STREAMS)]
         self._moves_memory = name == _MEMORY_MOVER
         self._alarm = Alarm(events, clock, self._advance_to)
         self._moving: Stream | None = None
@@ -91,18 +91,6 @@ class DmaController(RegisterBlock):
             self.streams.index(moving), NDTR
         )
 
-    def reset(self) -> None:
-        """All streams off."""
-        super().reset()
-        for stream in self.streams:
-            stream.reset()
-        self._update()
-
-    def read(self, offset: int, size_bytes: int) -> int:
-        """As of now."""
-        self._advance_to(self._clock.ticks())
-        return super().read(offset, size_bytes)
-
     def read_word(self, offset: int) -> int:
         """Flags and streams' registers."""
         if offset >= _FIRST_STREAM:
@@ -115,7 +103,6 @@ class DmaController(RegisterBlock):
 
     def write_word(self, offset: int, value: int) -> None:
         """LIFCR and HIFCR clear flags."""
-        self._advance_to(self._clock.ticks())
         if offset >= _FIRST_STREAM:
             stream, register = divmod(offset - _FIRST_STREAM, _STREAM_BYTES)
             self.streams[stream].write(register, value)
@@ -123,7 +110,7 @@ class DmaController(RegisterBlock):
             for shift, cleared in zip(_FLAG_SHIFTS, self._half(offset == HIFCR), strict=True):
                 cleared.flags &= ~(value >> shift & _FLAGS)
         self._serve()
-        self._update()
+        self._settle()
 
     def _half(self, is_high: bool) -> list[Stream]:
         return self.streams[4:] if is_high else self.streams[:4]
@@ -135,7 +122,11 @@ class DmaController(RegisterBlock):
                 if stream.is_enabled:
                     stream.serve()
 
-    def _update(self) -> None:
+    def _restart(self) -> None:
+        for stream in self.streams:
+            stream.reset()
+
+    def _settle(self) -> None:
         for line, stream in zip(self._lines, self.streams, strict=True):
             line.set(stream.asserted)
         self._choose()

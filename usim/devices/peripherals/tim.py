@@ -70,8 +70,8 @@ class Timer(TickedBlock):
     reset_values: ClassVar[Mapping[int, int]] = {}
     register_names: ClassVar[Mapping[int, str]] = REGISTER_NAMES
     without_effect: ClassVar[Mapping[int, int]] = WITHOUT_EFFECT
-    # CR1 has DIR, and CEN in one-pulse mode.
-    counting: ClassVar[frozenset[int]] = frozenset((CNT, CR1))
+    # It has DIR, and CEN in one-pulse mode.
+    counting: ClassVar[frozenset[int]] = frozenset((CR1,))
 
     def __init__(
         self,

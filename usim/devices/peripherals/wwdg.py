@@ -34,7 +34,6 @@ class WindowWatchdog(RegisterBlock):
     name = "WWDG"
     reset_values: ClassVar[Mapping[int, int]] = {CR: _T, CFR: _T, SR: 0}
     register_names: ClassVar[Mapping[int, str]] = {CR: "CR", CFR: "CFR", SR: "SR"}
-    counting: ClassVar[frozenset[int]] = frozenset((CR,))
 
     def __init__(
         self,

@@ -9,7 +9,6 @@
 #define MAX_RANGES 8U
 #define MAX_LINES 4096U /* of one cache: 128 KiB of 32-byte lines */
 #define LINE_SHIFT 5U
-#define FETCH_SHIFT 3U
 #define FIRST_PERIPHERAL 0x40000000U /* memory map of Armv7-M, B3.1 */
 #define CACHES 4U
 #define SKIP_AFTER 256U /* lines */
